@@ -1,0 +1,50 @@
+/// The agent's sockets and its loop: hooks' and broker's bytes -> messages -> AgentCore -> actions -> bytes. One thread.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+#include <zmq.hpp>
+
+#include "agent/agent_config.hpp"
+#include "agent/core/agent_core.hpp"
+#include "agent/hook_server.hpp"
+#include "agent/pods.hpp"
+#include "common/fd.hpp"
+#include "common/result.hpp"
+
+namespace lockstep::agent {
+
+class AgentShell {
+ public:
+  /// Connects, prepares the own pod (scope self), and listens for hooks. `stop` is readable when the agent shall end
+  /// (common/signals.hpp); `hook` is the one connection of a relay, else empty.
+  [[nodiscard]] static Result<std::unique_ptr<AgentShell>> create(const AgentConfig& config, Fd stop, Fd hook);
+  /// Serves until `stop`; a relay until its hook has gone. Leaves no lock behind.
+  void run();
+
+ private:
+  AgentShell(const AgentConfig& config, Fd stop, std::unique_ptr<Pods> pods, HookServer hooks, CoreSettings settings);
+  Result<void> connect(const AgentConfig& config);
+  void poll_once();
+  void serve_hook(const HookServer::Interest& interest, short revents);
+  void receive_from_broker();
+  void receive_releases();
+  void perform();
+  void perform(const ToBroker& action);
+  void perform(const ToHook& action);
+  void perform(const LogLine& action);
+
+  Scope scope_;
+  Fd stop_;
+  bool stopping_ = false;
+  zmq::context_t context_{1};
+  zmq::socket_t dealer_;
+  zmq::socket_t subscriber_;
+  std::unique_ptr<Pods> pods_;
+  HookServer hooks_;
+  AgentCore core_;
+  Outbox out_;
+};
+
+}  // namespace lockstep::agent

@@ -1,0 +1,400 @@
+#include "agent/core/agent_core.hpp"
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+
+namespace lockstep::agent {
+namespace {
+
+/// A message lists no more rounds than the format allows; the rest comes with the next, when these are over.
+constexpr std::size_t kMostRoundsListed = 1024;
+
+/// network-unlock is the last barrier of either operation, whatever its phase is called there.
+bool same_barrier(HookAction action, Phase phase) {
+  const Phase waited_for = phase_of(action);
+  return waited_for == phase || (waited_for == Phase::unlock && phase == Phase::resume);
+}
+
+Holder holder_of(const Message& message) { return {message.round, message.member}; }
+
+std::string text(milliseconds duration) { return std::to_string(duration.count()) + " ms"; }
+
+}  // namespace
+
+AgentCore::AgentCore(CoreSettings settings, PodNetwork& network, TimePoint now)
+    : settings_(std::move(settings)), network_(network), locks_(network), heard_(now), next_heartbeat_(now) {}
+
+// --- the broker -----------------------------------------------------------------------------------------------------
+
+void AgentCore::start(TimePoint now, Outbox& out) {
+  Hello hello = settings_.hello;
+  hello.held_rounds = known_rounds();
+  out.to_broker(Message{{}, {}, {}, ++sequence_, std::move(hello)});
+  next_heartbeat_ = now + settings_.heartbeat;
+}
+
+void AgentCore::on_broker_message(const Message& message, TimePoint now, Outbox& out) {
+  heard_ = now;
+  bind(message);
+  if (const auto* welcome = std::get_if<Welcome>(&message.body)) return on_welcome(*welcome, now, out);
+  if (const auto* order = std::get_if<Order>(&message.body)) return on_order(message, *order, now, out);
+  if (const auto* release = std::get_if<Release>(&message.body)) return on_release(message, *release, now, out);
+  if (const auto* refused = std::get_if<Refused>(&message.body)) {
+    if (!refused->say_hello) return out.log(LogLevel::warning, "the broker refused a message: " + refused->reason);
+    joined_ = false;
+    return start(now, out);
+  }
+  // Pending and Heartbeat say all they have to say by arriving.
+}
+
+void AgentCore::on_publication(const Message& message, TimePoint now, Outbox& out) {
+  heard_ = now;
+  const bool gap = published_ != 0 && message.sequence > published_ + 1;
+  published_ = std::max(published_, message.sequence);
+  if (const auto* release = std::get_if<Release>(&message.body)) {
+    Message news = message;
+    news.sequence = 0;  // counts publications, and answers nobody's question
+    on_release(news, *release, now, out);
+  }
+  if (!gap) return;
+  for (auto& [id, hook] : hooks_) forward(hook, now, out);  // what was missed may be what they wait for
+}
+
+void AgentCore::on_welcome(const Welcome& welcome, TimePoint now, Outbox& out) {
+  if (!joined_) out.log(LogLevel::info, "joined broker " + welcome.broker);
+  joined_ = true;
+  if (broker_ != welcome.broker) published_ = welcome.published;
+  broker_ = welcome.broker;
+  settings_.heartbeat = std::max(milliseconds(welcome.heartbeat_ms), milliseconds(10));
+  settings_.silence = std::max(milliseconds(welcome.silence_ms), 2 * settings_.heartbeat);
+  next_heartbeat_ = now + settings_.heartbeat;
+  for (auto& [id, hook] : hooks_) forward(hook, now, out);
+}
+
+void AgentCore::on_order(const Message& message, const Order& order, TimePoint now, Outbox& out) {
+  const Holder holder = holder_of(message);
+  rounds_.try_emplace(holder.round);
+  const PodPlace place{order.pod, order.root_pid, order.netns_path};
+  switch (order.phase) {
+    case Phase::prepare: {
+      const auto prepared = locks_.prepare(place);
+      Ready ready{Phase::prepare, prepared.has_value(), {}, {}, {}};
+      if (!prepared) ready.reason = prepared.error().message();
+      return say(holder, std::move(ready), out);
+    }
+    case Phase::lock: return say(holder, lock(holder, order, now), out);
+    case Phase::commit:
+      if (order.operation == Operation::dump) return store(message, order, now, out);
+      rounds_[holder.round].voted = true;
+      return say(holder, Ready{Phase::commit, true, {}, {}, {}}, out);
+    case Phase::unlock:
+    case Phase::resume: return say(holder, let_go(holder, order.phase), out);
+  }
+}
+
+Ready AgentCore::lock(const Holder& holder, const Order& order, TimePoint now) {
+  Ready ready{Phase::lock, false, {}, {}, {}};
+  const PodPlace place{order.pod, order.root_pid, order.netns_path};
+  if (auto held = locks_.hold(place, holder, milliseconds(order.lease_ms), now); !held) {
+    ready.reason = held.error().message();
+    return ready;
+  }
+  auto addresses = network_.addresses(order.pod);
+  if (!addresses) {
+    ready.reason = addresses.error().message();
+    return ready;
+  }
+  ready.addresses = std::move(*addresses);
+  if (order.operation == Operation::dump) {
+    auto sockets = network_.sockets(order.pod, order.socket_inodes);
+    if (!sockets) {
+      ready.reason = sockets.error().message();
+      return ready;
+    }
+    ready.sockets = std::move(*sockets);
+    inodes_[holder] = order.socket_inodes;
+  }
+  ready.ok = true;
+  return ready;
+}
+
+Ready AgentCore::let_go(const Holder& holder, Phase phase) {
+  drains_.erase(holder);
+  inodes_.erase(holder);
+  const auto done = locks_.let_go(holder);
+  Ready ready{phase, done.has_value(), {}, {}, {}};
+  if (!done) ready.reason = done.error().message();
+  return ready;
+}
+
+void AgentCore::store(const Message& message, const Order& order, TimePoint now, Outbox& out) {
+  const Holder holder = holder_of(message);
+  for (auto& [id, hook] : hooks_) {
+    if (holder_of(hook.event) != holder || hook.action != HookAction::post_dump) continue;
+    if (hook.step == HookStep::stored) return say(holder, Ready{Phase::commit, true, {}, {}, {}}, out);
+    if (hook.step == HookStep::storing) return;
+    hook.step = HookStep::storing;
+    hook.store_deadline = now + settings_.store_limit;
+    return out.to_hook(id, Message{holder.round, message.group, holder.member, hook.event.sequence, Store{order.record}},
+                       false);
+  }
+  say(holder, Ready{Phase::commit, false, "its post-dump hook is gone", {}, {}}, out);
+}
+
+void AgentCore::on_release(const Message& message, const Release& release, TimePoint now, Outbox& out) {
+  const bool for_us = rounds_.contains(message.round);
+  if (for_us && !release.over && release.phase == Phase::commit && release.verdict == Verdict::go) {
+    rounds_[message.round].committed = true;
+    if (release.operation == Operation::dump) start_drains(message.round, now);
+  }
+  for (auto hook = hooks_.begin(); hook != hooks_.end();) {
+    const auto next = std::next(hook);
+    const Message& event = hook->second.event;
+    // An answer to this very question, or news for everybody (or this member) in the round.
+    const bool asked = message.sequence != 0 && message.sequence == event.sequence;
+    const bool told = !message.round.empty() && event.round == message.round &&
+                      (message.member.empty() || event.member == message.member);
+    const bool concerns = release.over || same_barrier(hook->second.action, release.phase);
+    if ((asked || told) && concerns) answer(hook, release.verdict, release.reason, out);
+    hook = next;
+  }
+  if (release.over && !message.round.empty() && message.member.empty()) round_over(message.round, release, out);
+}
+
+void AgentCore::round_over(const RoundId& round, const Release& release, Outbox& out) {
+  const bool known = rounds_.erase(round) > 0;
+  const auto done = locks_.let_go_round(round);
+  const auto of_round = [&](const auto& entry) { return entry.first.round == round; };
+  std::erase_if(inodes_, of_round);
+  std::erase_if(drains_, of_round);
+  std::erase_if(unlock_reports_, of_round);
+  if (!done) out.log(LogLevel::warning, "round " + round.value + " is over, but: " + done.error().message());
+  if (known && release.verdict == Verdict::abort) {
+    out.log(LogLevel::warning, "round " + round.value + " aborted: " + release.reason);
+  }
+}
+
+// --- hooks ----------------------------------------------------------------------------------------------------------
+
+void AgentCore::on_hook_message(HookId id, const Message& message, TimePoint now, Outbox& out) {
+  const auto known = hooks_.find(id);
+  if (const auto* event = std::get_if<HookEvent>(&message.body); event != nullptr && known == hooks_.end()) {
+    return on_hook_event(id, message, *event, now, out);
+  }
+  if (const auto* stored = std::get_if<Stored>(&message.body);
+      stored != nullptr && known != hooks_.end() && known->second.step == HookStep::storing) {
+    return on_stored(known->second, *stored, out);
+  }
+  const std::string wrong = "unexpected " + std::string(type_name(message.body));
+  out.log(LogLevel::warning, "refused a hook's message: " + wrong);
+  out.to_hook(id, Message{message.round, message.group, message.member, message.sequence,
+                          Answer{Verdict::abort, wrong}}, true);
+  on_hook_closed(id, now, out);
+}
+
+void AgentCore::on_hook_event(HookId id, const Message& message, const HookEvent& event, TimePoint now, Outbox& out) {
+  Hook hook;
+  hook.event = message;
+  hook.action = event.action;
+  hook.event.sequence = ++sequence_;
+  if (hook.event.member.empty()) {
+    hook.event.member = settings_.claim_member;
+    if (hook.event.group.empty()) hook.event.group = settings_.claim_group;
+  }
+  hook.arrived = now;
+  hook.next_alive = now + settings_.alive_interval;
+  const auto entry = hooks_.emplace(id, std::move(hook)).first;
+  if (!joined_ && now - heard_ > settings_.silence) {
+    // The end of a failed or committed dump must not wait for a broker that is not there.
+    const bool last = event.action == HookAction::network_unlock;
+    const Holder holder = holder_of(entry->second.event);
+    const bool committed = view_of(holder.round).committed;
+    if (last) (void)let_go(holder, Phase::unlock);
+    return answer(entry, last && committed ? Verdict::go : Verdict::abort,
+                  "this agent has no broker; is it running, and reachable from here?", out);
+  }
+  forward(entry->second, now, out);
+}
+
+void AgentCore::on_stored(Hook& hook, const Stored& stored, Outbox& out) {
+  hook.step = stored.ok ? HookStep::stored : HookStep::waiting;
+  const Holder holder = holder_of(hook.event);
+  if (stored.ok) rounds_[holder.round].voted = true;
+  say(holder, Ready{Phase::commit, stored.ok, stored.ok ? "" : "record not written: " + stored.reason, {}, {}}, out);
+}
+
+void AgentCore::on_hook_closed(HookId id, TimePoint /*now*/, Outbox& out) {
+  const auto hook = hooks_.find(id);
+  if (hook == hooks_.end()) return;
+  const Message& event = hook->second.event;
+  out.to_broker(Message{event.round, event.group, event.member, ++sequence_, HookGone{hook->second.action}});
+  hooks_.erase(hook);
+}
+
+void AgentCore::answer(std::map<HookId, Hook>::iterator hook, Verdict verdict, const std::string& reason, Outbox& out) {
+  const Message& event = hook->second.event;
+  out.to_hook(hook->first,
+              Message{event.round, event.group, event.member, event.sequence, Answer{verdict, reason}}, true);
+  hooks_.erase(hook);
+}
+
+void AgentCore::forward(Hook& hook, TimePoint now, Outbox& out) {
+  hook.retry = hook.retry.count() == 0 ? settings_.first_retry : std::min(hook.retry * 2, settings_.last_retry);
+  hook.next_retry = now + hook.retry;
+  if (joined_) out.to_broker(hook.event);
+}
+
+void AgentCore::bind(const Message& answer) {
+  if (answer.sequence == 0 || answer.round.empty()) return;
+  for (auto& [id, hook] : hooks_) {
+    if (hook.event.sequence != answer.sequence) continue;
+    hook.event.round = answer.round;
+    if (hook.event.group.empty()) hook.event.group = answer.group;
+    if (hook.event.member.empty()) hook.event.member = answer.member;
+  }
+}
+
+// --- time -----------------------------------------------------------------------------------------------------------
+
+void AgentCore::on_time(TimePoint now, Outbox& out) {
+  check_locks(now, out);
+  check_drains(now, out);
+  check_hooks(now, out);
+  check_broker(now, out);
+}
+
+void AgentCore::check_locks(TimePoint now, Outbox& out) {
+  for (const Holder& holder : locks_.on_time(now)) {
+    out.log(LogLevel::warning, "the lock of member " + holder.member.value + " has run out: it was not renewed in time");
+    drains_.erase(holder);
+    inodes_.erase(holder);
+    say(holder, Ready{Phase::lock, false, "the pod's lock ran out; its agent was stopped or could not renew it", {}, {}},
+        out);
+  }
+}
+
+void AgentCore::start_drains(const RoundId& round, TimePoint now) {
+  for (const Holder& holder : locks_.holders_of(round)) {
+    const auto inodes = inodes_.find(holder);
+    if (inodes == inodes_.end() || drains_.contains(holder)) continue;
+    drains_[holder] = Drain{inodes->second, now + settings_.first_drain_check, settings_.first_drain_check};
+  }
+}
+
+void AgentCore::check_drains(TimePoint now, Outbox& out) {
+  for (auto drain = drains_.begin(); drain != drains_.end();) {
+    const auto [holder, state] = *drain;
+    ++drain;  // let_go() erases the entry
+    if (now < state.next_check) continue;
+    const auto pod = locks_.pod_of(holder);
+    // A namespace that can't be read any more has nobody left in it.
+    const auto sockets = pod ? network_.sockets(*pod, state.inodes) : Result<SocketTable>();
+    if (sockets && !sockets->empty()) {
+      const milliseconds interval = std::min(state.interval * 2, settings_.last_drain_check);
+      drains_[holder] = Drain{state.inodes, now + interval, interval};
+      continue;
+    }
+    say(holder, let_go(holder, Phase::unlock), out);
+    unlock_reports_[holder] = now + settings_.heartbeat;
+  }
+  for (auto& [holder, due] : unlock_reports_) {
+    if (now < due) continue;
+    due = now + settings_.heartbeat;
+    say(holder, Ready{Phase::unlock, true, {}, {}, {}}, out);
+  }
+}
+
+void AgentCore::check_hooks(TimePoint now, Outbox& out) {
+  for (auto& [id, hook] : hooks_) {
+    if (now >= hook.next_alive) {
+      hook.next_alive = now + settings_.alive_interval;
+      out.to_hook(id, Message{hook.event.round, hook.event.group, hook.event.member, 0, Alive{}}, false);
+    }
+    if (hook.step == HookStep::storing && now >= hook.store_deadline) {
+      hook.step = HookStep::waiting;
+      say(holder_of(hook.event),
+          Ready{Phase::commit, false, "its hook did not write the record within " + text(settings_.store_limit), {}, {}},
+          out);
+    }
+    if (now >= hook.next_retry) forward(hook, now, out);
+  }
+}
+
+void AgentCore::check_broker(TimePoint now, Outbox& out) {
+  if (now >= next_heartbeat_) {
+    if (joined_) {
+      out.to_broker(Message{{}, {}, {}, ++sequence_, Heartbeat{known_rounds()}});
+      next_heartbeat_ = now + settings_.heartbeat;
+    } else {
+      start(now, out);
+    }
+  }
+  if (now - heard_ <= settings_.silence) return;
+  if (joined_) out.log(LogLevel::warning, "the broker has not been heard for " + text(settings_.silence));
+  joined_ = false;
+  give_up("the broker has not been heard for " + text(settings_.silence), now - heard_ > settings_.in_doubt, out);
+}
+
+void AgentCore::give_up(const std::string& why, bool doubt_is_over, Outbox& out) {
+  for (auto hook = hooks_.begin(); hook != hooks_.end();) {
+    const auto next = std::next(hook);
+    const RoundView view = view_of(hook->second.event.round);
+    const bool wait_on = view.voted && !view.committed && !doubt_is_over;
+    if (!wait_on) {
+      // After the commit nothing but the unlock is left, and that needs no broker.
+      if (hook->second.action == HookAction::network_unlock) (void)let_go(holder_of(hook->second.event), Phase::unlock);
+      answer(hook, view.committed ? Verdict::go : Verdict::abort, why, out);
+    }
+    hook = next;
+  }
+  std::vector<RoundId> undone;
+  for (const RoundId& round : locks_.rounds()) {
+    const RoundView view = view_of(round);
+    // A committed dump still drains: that needs no broker, and the lock has to stay until the tasks are gone.
+    if (doubt_is_over || (!view.voted && !view.committed)) undone.push_back(round);
+  }
+  for (const RoundId& round : undone) {
+    Release release;
+    release.reason = why;
+    round_over(round, release, out);
+  }
+}
+
+TimePoint AgentCore::next_deadline() const {
+  TimePoint next = next_heartbeat_;
+  if (const auto due = locks_.next_deadline()) next = std::min(next, *due);
+  for (const auto& [holder, drain] : drains_) next = std::min(next, drain.next_check);
+  for (const auto& [holder, due] : unlock_reports_) next = std::min(next, due);
+  for (const auto& [id, hook] : hooks_) {
+    next = std::min({next, hook.next_alive, hook.next_retry});
+    if (hook.step == HookStep::storing) next = std::min(next, hook.store_deadline);
+  }
+  return next;
+}
+
+void AgentCore::shut_down(const std::string& why, Outbox& out) {
+  while (!hooks_.empty()) answer(hooks_.begin(), Verdict::abort, why, out);
+  if (const auto done = locks_.let_go_all(); !done) out.log(LogLevel::warning, done.error().message());
+}
+
+// --- helpers --------------------------------------------------------------------------------------------------------
+
+void AgentCore::say(const Holder& about, Body body, Outbox& out) {
+  out.to_broker(Message{about.round, {}, about.member, ++sequence_, std::move(body)});
+}
+
+std::vector<RoundId> AgentCore::known_rounds() const {
+  std::vector<RoundId> known;
+  for (const auto& [round, view] : rounds_) {
+    if (known.size() < kMostRoundsListed) known.push_back(round);
+  }
+  return known;
+}
+
+AgentCore::RoundView AgentCore::view_of(const RoundId& round) const {
+  const auto view = rounds_.find(round);
+  return view == rounds_.end() ? RoundView{} : view->second;
+}
+
+}  // namespace lockstep::agent

@@ -1,0 +1,112 @@
+#include "agent/core/lock_book.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace lockstep::agent {
+
+Result<void> LockBook::hold(const PodPlace& place, const Holder& holder, milliseconds lease, TimePoint now) {
+  const auto known = locks_.find(place.pod);
+  if (known == locks_.end()) {
+    if (auto prepared = network_.prepare(place); !prepared) return prepared;
+    if (auto armed = network_.arm(place.pod, lease); !armed) return armed;
+    locks_.emplace(place.pod, Lock{{holder}, lease, now, now + lease / 3});
+    return {};
+  }
+  Lock& lock = known->second;
+  lock.lease = std::max(lock.lease, lease);
+  if (auto renewed = network_.renew(place.pod, lock.lease); !renewed) return renewed;
+  lock.renewed = now;
+  lock.next_renewal = now + lock.lease / 3;
+  if (std::ranges::find(lock.holders, holder) == lock.holders.end()) lock.holders.push_back(holder);
+  return {};
+}
+
+Result<void> LockBook::let_go(const Holder& holder) {
+  for (auto lock = locks_.begin(); lock != locks_.end(); ++lock) {
+    std::vector<Holder>& holders = lock->second.holders;
+    const auto share = std::ranges::find(holders, holder);
+    if (share == holders.end()) continue;
+    holders.erase(share);
+    if (!holders.empty()) return {};
+    const PodId pod = lock->first;
+    locks_.erase(lock);
+    return network_.disarm(pod);
+  }
+  return {};
+}
+
+Result<void> LockBook::let_go_round(const RoundId& round) {
+  Result<void> first;
+  for (const Holder& holder : holders_of(round)) {
+    auto done = let_go(holder);
+    if (!done && first) first = done;
+  }
+  return first;
+}
+
+Result<void> LockBook::let_go_all() {
+  Result<void> first;
+  for (const RoundId& round : rounds()) {
+    auto done = let_go_round(round);
+    if (!done && first) first = done;
+  }
+  return first;
+}
+
+std::vector<Holder> LockBook::on_time(TimePoint now) {
+  std::vector<Holder> lapsed;
+  for (auto lock = locks_.begin(); lock != locks_.end();) {
+    Lock& held = lock->second;
+    // A renewal that comes too late would close a pod that has been open in between: the cut is torn already.
+    const bool kept = now < held.renewed + held.lease;
+    if (kept && now >= held.next_renewal) {
+      const bool renewed = network_.renew(lock->first, held.lease).has_value();
+      if (renewed) held.renewed = now;
+      held.next_renewal = now + held.lease / (renewed ? 3 : 12);
+    }
+    if (kept) {
+      ++lock;
+      continue;
+    }
+    lapsed.insert(lapsed.end(), held.holders.begin(), held.holders.end());
+    // Nothing to report: the lock is gone already, and the holders are told so.
+    (void)network_.disarm(lock->first).has_value();
+    lock = locks_.erase(lock);
+  }
+  return lapsed;
+}
+
+std::optional<TimePoint> LockBook::next_deadline() const {
+  std::optional<TimePoint> next;
+  for (const auto& [pod, lock] : locks_) {
+    if (!next || lock.next_renewal < *next) next = lock.next_renewal;
+  }
+  return next;
+}
+
+std::optional<PodId> LockBook::pod_of(const Holder& holder) const {
+  for (const auto& [pod, lock] : locks_) {
+    if (std::ranges::find(lock.holders, holder) != lock.holders.end()) return pod;
+  }
+  return std::nullopt;
+}
+
+std::vector<RoundId> LockBook::rounds() const {
+  std::set<RoundId> rounds;
+  for (const auto& [pod, lock] : locks_) {
+    for (const Holder& holder : lock.holders) rounds.insert(holder.round);
+  }
+  return {rounds.begin(), rounds.end()};
+}
+
+std::vector<Holder> LockBook::holders_of(const RoundId& round) const {
+  std::vector<Holder> holders;
+  for (const auto& [pod, lock] : locks_) {
+    std::ranges::copy_if(lock.holders, std::back_inserter(holders),
+                         [&](const Holder& holder) { return holder.round == round; });
+  }
+  return holders;
+}
+
+}  // namespace lockstep::agent

@@ -1,0 +1,155 @@
+#include "agent/hook/session.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "agent/hook/agent_connection.hpp"
+#include "agent/hook/conversation.hpp"
+#include "agent/hook/proc_files.hpp"
+#include "agent/hook/process_tree.hpp"
+#include "agent/hook/record_file.hpp"
+
+namespace lockstep::hook {
+namespace {
+
+constexpr std::size_t kConfigLimit = std::size_t{64} << 10;
+constexpr std::size_t kCgroupLimit = std::size_t{64} << 10;
+
+Result<Settings> read_settings(const Environment& environment) {
+  const auto file = read_small_file(kConfigFile, kConfigLimit);
+  if (!file && file.error().code != ErrorCode::not_found) return Failure(file.error());
+  return settings_from(environment, file ? std::string_view(*file) : std::string_view());
+}
+
+/// The pod that the member lives in, or on restore will live in; inode 0 where nobody can tell yet.
+Result<PodId> find_pod(const Job& job) {
+  auto boot_id = read_boot_id();
+  if (!boot_id) return Failure(boot_id.error());
+  if (job.root_pid == 0) return PodId{std::move(*boot_id), job.told_pod};
+  const auto inode = netns_inode_of(job.root_pid);
+  if (inode) return PodId{std::move(*boot_id), *inode};
+  // After a failed dump or restore the root task may be gone. The agent still has to hear that it failed.
+  if (job.action == HookAction::network_unlock) return PodId{std::move(*boot_id), job.told_pod};
+  return Failure(inode.error());
+}
+
+/// What the agent can't see from where it is.
+Result<HookEvent> look_around(const Job& job, const ImagesFolder& images) {
+  HookEvent event;
+  event.action = job.action;
+  event.root_pid = job.root_pid;
+  event.criu_pid = ::getppid();
+  const auto start = start_time_of(event.criu_pid);
+  if (!start) return fail_from(start.error(), "look at CRIU");
+  event.criu_start = *start;
+  auto pod = find_pod(job);
+  if (!pod) return Failure(pod.error());
+  event.pod = std::move(*pod);
+  if (job.root_pid != 0) {
+    const auto cgroup = read_small_file("/proc/" + std::to_string(job.root_pid) + "/cgroup", kCgroupLimit);
+    if (cgroup) event.container = container_id_in(*cgroup);  // only a hint: members have names as well
+  }
+  if (job.action == HookAction::network_lock && job.root_pid != 0) {
+    auto inodes = socket_inodes_of_tree(job.root_pid, kMaxSockets);
+    if (!inodes) return Failure(inodes.error());
+    event.socket_inodes = std::move(*inodes);
+  }
+  if (job.action == HookAction::pre_restore) {
+    auto record = images.read_record(kMaxFrame);
+    if (!record) return Failure(record.error());
+    event.record.bytes = std::move(*record);
+  }
+  return event;
+}
+
+/// Why there was no next message, in words that name the limit that was broken.
+Failure explain_silence(const Error& error, const Settings& settings, bool limit_reached) {
+  if (error.code != ErrorCode::timeout) return Failure(error);
+  const milliseconds waited = limit_reached ? settings.limit : settings.silence;
+  return fail(ErrorCode::timeout, "wait for the agent",
+              (limit_reached ? "no verdict within " : "not a word for ") + std::to_string(waited.count()) + " ms");
+}
+
+/// Nobody took the event. Where the agent said why before it hung up, that is the better reason.
+Failure explain_refusal(AgentConnection& agent, Conversation& talk, const Error& error) {
+  auto message = agent.receive(Clock::now());
+  if (!message) return Failure(error);
+  const Step step = talk.on(std::move(*message));
+  // Never a go: it would answer something that the agent has not read.
+  return step.kind == Step::Kind::abort ? fail(ErrorCode::refused, step.reason) : Failure(error);
+}
+
+Result<void> store_record(AgentConnection& agent, ImagesFolder& images, Conversation& talk, const Message& envelope,
+                          std::string_view record, milliseconds patience) {
+  const auto stored = images.store(record);
+  talk.stored(stored.has_value());
+  Message answer{envelope.round, envelope.group, envelope.member, envelope.sequence, Stored{}};
+  answer.body = Stored{stored.has_value(), stored ? std::string() : stored.error().message()};
+  return agent.send(answer, Clock::now() + patience);
+}
+
+/// What a go means to the images folder.
+Result<void> finish(HookAction action, ImagesFolder& images) {
+  if (action == HookAction::post_dump) return images.commit();
+  // CRIU writes its first image after this. Until here an earlier checkpoint in the folder is whole, and stays so
+  // when the round is aborted; from here on its record would pass for that of the images to come.
+  if (action == HookAction::pre_dump) return images.remove_old();
+  return {};
+}
+
+/// Says `event`, then does what the agent says, until there is a verdict or a limit is reached.
+Result<void> converse(AgentConnection& agent, ImagesFolder& images, const Message& event, const Settings& settings) {
+  const HookAction action = std::get<HookEvent>(event.body).action;
+  Conversation talk(action, event.round);
+  const TimePoint end = Clock::now() + settings.limit;
+  const auto sent = agent.send(event, Clock::now() + settings.silence);
+  if (!sent) return explain_refusal(agent, talk, sent.error());
+  while (true) {
+    const TimePoint patience = Clock::now() + settings.silence;
+    auto message = agent.receive(std::min(patience, end));
+    if (!message) return explain_silence(message.error(), settings, end < patience);
+    if (Clock::now() >= end) return explain_silence(Error{ErrorCode::timeout, 0, {}, {}}, settings, true);
+    const Message envelope{message->round, message->group, message->member, message->sequence, Alive{}};
+    const Step step = talk.on(std::move(*message));
+    switch (step.kind) {
+      case Step::Kind::wait: break;
+      case Step::Kind::go: return finish(action, images);
+      case Step::Kind::abort: return fail(ErrorCode::refused, step.reason);
+      case Step::Kind::store: {
+        auto done = store_record(agent, images, talk, envelope, step.record, settings.silence);
+        if (!done) return done;
+        break;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+Result<void> run_session(const Environment& environment, HookAction action) {
+  const auto job = job_from(environment, action);
+  if (!job) return Failure(job.error());
+  const auto settings = read_settings(environment);
+  if (!settings) return Failure(settings.error());
+  auto images = ImagesFolder::open(job->images_dir);
+  if (!images) return Failure(images.error());
+  if (action == HookAction::pre_dump) {
+    if (auto writable = images->check_writable(); !writable) return writable;
+  }
+  const auto member_file = images->read_text(kMemberFile);
+  if (!member_file) return Failure(member_file.error());
+  auto names = member_from(environment, *member_file);
+  if (!names) return Failure(names.error());
+  auto event = look_around(*job, *images);
+  if (!event) return Failure(event.error());
+  auto agent = AgentConnection::open(*settings, event->pod.netns_inode);
+  if (!agent) return Failure(agent.error());
+  const Message message{std::move(names->round), std::move(names->group), std::move(names->member), 1,
+                        std::move(*event)};
+  return converse(*agent, *images, message, *settings);
+}
+
+}  // namespace lockstep::hook

@@ -1,0 +1,71 @@
+/// The unix socket on which hooks reach the agent, and their connections. One thread; nothing here waits.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "agent/core/outbox.hpp"
+#include "common/fd.hpp"
+#include "common/frame_stream.hpp"
+#include "common/result.hpp"
+#include "schemas/codec.hpp"
+
+namespace lockstep::agent {
+
+/// What a hook's connection has brought.
+struct HookInput {
+  HookId hook = 0;
+  std::vector<Message> messages;
+  bool closed = false;         ///< after these messages the hook was gone, or not to be understood any more
+  std::string problem;         ///< why, where it was not a plain end
+};
+
+class HookServer {
+ public:
+  /// Listens at `path`, for root and ourselves only. A socket file that nobody answers at is a dead agent's, and is
+  /// replaced; a living one is a conflict. The file goes away with the server.
+  [[nodiscard]] static Result<HookServer> listen(const std::string& path);
+  /// Serves one connection that is open already (a relay's), and accepts no others.
+  [[nodiscard]] static Result<HookServer> adopt(Fd connection);
+
+  HookServer(HookServer&&) = default;
+  HookServer& operator=(HookServer&&) = default;
+  ~HookServer();
+
+  /// Descriptors to poll, in an order that on_ready() understands: a listener (-1 where there is none), then the
+  /// connections, which want to write as well when `wants_write` says so.
+  struct Interest {
+    int fd = -1;
+    HookId hook = 0;           ///< 0: the listener
+    bool wants_write = false;
+  };
+  [[nodiscard]] std::vector<Interest> interests() const;
+
+  void accept_all();
+  [[nodiscard]] HookInput read(HookId hook);
+  /// Queues a message; with `last` the connection is closed once it is out. An unknown hook is no error: it has gone.
+  void send(HookId hook, const Message& message, bool last);
+  /// Goes on writing to a connection that has room again.
+  void flush(HookId hook);
+  void drop(HookId hook) { connections_.erase(hook); }
+  [[nodiscard]] std::size_t connections() const { return connections_.size(); }
+
+ private:
+  struct Connection {
+    Fd fd;
+    FrameReader reader{kMaxFrame};
+    FrameWriter writer{2 * kMaxFrame};
+    bool closing = false;
+  };
+
+  HookServer() = default;
+  void add(Fd connection);
+
+  Fd listener_;
+  std::string path_;
+  std::map<HookId, Connection> connections_;
+  HookId next_ = 1;
+};
+
+}  // namespace lockstep::agent

@@ -1,0 +1,140 @@
+#include "agent/kernel/sock_diag.hpp"
+
+#include <arpa/inet.h>
+#include <linux/inet_diag.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <cstring>
+
+#include "agent/kernel/inet_diag_reply.hpp"
+#include "common/netlink_reader.hpp"
+
+namespace lockstep {
+namespace {
+
+constexpr int kDumpAttempts = 4;
+/// The kernel fills at most 32 KiB in one go, however large the buffer.
+constexpr std::size_t kBufferSize = 32 * 1024;
+/// TcpState's values. Not ~0: from 6.8 on that would also list sockets that are bound and nothing else.
+constexpr std::uint32_t kAllStates = (2U << static_cast<unsigned>(TcpState::new_syn_recv)) - 2;
+
+struct Request {
+  nlmsghdr header{};
+  inet_diag_req_v2 body{};
+  [[nodiscard]] std::string_view bytes() const { return {reinterpret_cast<const char*>(this), sizeof *this}; }
+};
+
+Request make_request(std::uint16_t type, std::uint16_t flags, std::uint32_t sequence, int family) {
+  Request request;
+  request.header.nlmsg_len = sizeof request;
+  request.header.nlmsg_type = type;
+  request.header.nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
+  request.header.nlmsg_seq = sequence;
+  request.body.sdiag_family = static_cast<std::uint8_t>(family);
+  request.body.sdiag_protocol = IPPROTO_TCP;
+  return request;
+}
+
+/// The address as the kernel keeps it: v4-mapped for an IPv6 socket with IPv4 end points.
+void put_address(const Endpoint& endpoint, bool v6_socket, __be32 (&address)[4]) {
+  if (endpoint.family == IpFamily::v6) {
+    std::memcpy(address, endpoint.address.data(), sizeof address);
+  } else if (v6_socket) {
+    address[2] = htonl(0xffff);
+    std::memcpy(&address[3], endpoint.address.data(), sizeof address[3]);
+  } else {
+    std::memcpy(address, endpoint.address.data(), sizeof address[0]);
+  }
+}
+
+/// One whole dump, appended to `table`. False when the kernel says that it has to be made again.
+Result<bool> dump_once(NetlinkSocket& socket, int family, std::span<char> buffer, const InodeSet* wanted,
+                       SocketTable& table) {
+  socket.drain();
+  Request request = make_request(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, socket.next_sequence(), family);
+  request.body.idiag_states = kAllStates;
+  request.body.idiag_ext = 1U << (INET_DIAG_INFO - 1);
+  if (auto sent = socket.send(request.bytes()); !sent) return Failure(sent.error());
+  bool consistent = true;
+  while (true) {
+    auto datagram = socket.receive(buffer);
+    if (!datagram) return Failure(datagram.error());
+    auto progress = parse_inet_diag(*datagram, request.header.nlmsg_seq, wanted, table);
+    if (!progress) return Failure(progress.error());
+    if (progress->interrupted) consistent = false;
+    if (progress->done) return consistent;
+  }
+}
+
+Result<void> dump_family(NetlinkSocket& socket, int family, const InodeSet* wanted, SocketTable& table) {
+  const std::string operation = family == AF_INET ? "dump IPv4 TCP sockets" : "dump IPv6 TCP sockets";
+  std::vector<char> buffer(kBufferSize);
+  const std::size_t before = table.size();
+  for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
+    auto consistent = dump_once(socket, family, buffer, wanted, table);
+    if (!consistent) {
+      auto failure = fail_from(consistent.error(), operation);
+      if (consistent.error().sys_errno == ENOENT) failure.value().detail = "the kernel has no inet_diag (modprobe tcp_diag)";
+      return failure;
+    }
+    if (*consistent) return {};
+    table.resize(before);
+  }
+  return fail(ErrorCode::unavailable, operation, "the table changed under every attempt");
+}
+
+Result<SocketTable> dump(NetlinkSocket& socket, const InodeSet* wanted) {
+  SocketTable table;
+  for (const int family : {AF_INET, AF_INET6})
+    if (auto done = dump_family(socket, family, wanted, table); !done) return Failure(done.error());
+  return table;
+}
+
+}  // namespace
+
+Result<SockDiag> SockDiag::create(const Fd& netns) {
+  auto socket = NetlinkSocket::open(netns, NETLINK_SOCK_DIAG);
+  if (!socket) return fail_from(socket.error(), "sock_diag");
+  return SockDiag(std::move(*socket));
+}
+
+Result<SocketTable> SockDiag::tcp_sockets() { return dump(socket_, nullptr); }
+
+Result<SocketTable> SockDiag::tcp_sockets_of(const std::unordered_set<std::uint64_t>& inodes) {
+  return dump(socket_, &inodes);
+}
+
+Result<void> SockDiag::destroy(const Socket& socket) {
+  socket_.drain();
+  const int family = socket.v6_socket ? AF_INET6 : AF_INET;
+  Request request = make_request(SOCK_DESTROY, NLM_F_ACK, socket_.next_sequence(), family);
+  inet_diag_sockid& id = request.body.id;
+  id.idiag_sport = htons(socket.local.port);
+  id.idiag_dport = htons(socket.remote.port);
+  put_address(socket.local, socket.v6_socket, id.idiag_src);
+  put_address(socket.remote, socket.v6_socket, id.idiag_dst);
+  id.idiag_cookie[0] = static_cast<std::uint32_t>(socket.cookie);
+  id.idiag_cookie[1] = static_cast<std::uint32_t>(socket.cookie >> 32);
+  if (auto sent = socket_.send(request.bytes()); !sent) return fail_from(sent.error(), "SOCK_DESTROY");
+
+  std::array<char, 1024> buffer;
+  while (true) {
+    auto datagram = socket_.receive(buffer);
+    if (!datagram) return fail_from(datagram.error(), "SOCK_DESTROY");
+    while (const auto message = next_message(*datagram)) {
+      if (message->header.nlmsg_type != NLMSG_ERROR || message->header.nlmsg_seq != request.header.nlmsg_seq) continue;
+      const auto ack = parse_ack(*message);
+      if (!ack) return fail(ErrorCode::invalid, "SOCK_DESTROY", "malformed answer of the kernel");
+      if (ack->sys_errno == 0) return {};
+      const bool gone = ack->sys_errno == ENOENT || ack->sys_errno == ESTALE;
+      std::string detail = ack->text;
+      if (ack->sys_errno == EOPNOTSUPP) detail = "the kernel is built without CONFIG_INET_DIAG_DESTROY";
+      return Failure(Error{gone ? ErrorCode::not_found : ErrorCode::system, ack->sys_errno, "SOCK_DESTROY", detail});
+    }
+  }
+}
+
+}  // namespace lockstep

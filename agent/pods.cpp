@@ -1,0 +1,116 @@
+#include "agent/pods.hpp"
+
+#include <unordered_set>
+#include <utility>
+
+#include "agent/kernel/addresses.hpp"
+#include "common/log.hpp"
+#include "common/netns.hpp"
+
+namespace lockstep::agent {
+namespace {
+
+std::string pod_text(std::uint64_t inode) { return "pod net:[" + std::to_string(inode) + "]"; }
+
+}  // namespace
+
+Pods::~Pods() {
+  for (auto& [inode, pod] : pods_) {
+    if (auto removed = pod.lock->remove(); !removed) spdlog::warn("{}: {}", pod_text(inode), removed.error().message());
+  }
+}
+
+Result<Fd> Pods::open(const PodPlace& place) const {
+  std::vector<std::string> paths;
+  if (!place.netns_path.empty()) paths.push_back(place.netns_path);
+  if (place.root_pid > 0) paths.push_back("/proc/" + std::to_string(place.root_pid) + "/ns/net");
+  paths.emplace_back("/proc/self/ns/net");
+  std::string tried;
+  for (const std::string& path : paths) {
+    auto netns = open_netns(path);
+    const auto inode = netns ? netns_inode(*netns) : Result<std::uint64_t>(0);
+    if (netns && inode && *inode == place.pod.netns_inode) return netns;
+    tried += (tried.empty() ? "" : ", ") + path;
+  }
+  return fail(ErrorCode::not_found, "find " + pod_text(place.pod.netns_inode),
+              "none of " + tried + " leads there from this agent; a node agent needs the host's pid namespace");
+}
+
+Result<Pods::Pod*> Pods::find(const PodId& pod) {
+  const auto known = pods_.find(pod.netns_inode);
+  if (known == pods_.end() || pod.boot_id != boot_id_) {
+    return fail(ErrorCode::not_found, pod_text(pod.netns_inode), "not prepared by this agent");
+  }
+  known->second.used = Clock::now();
+  return &known->second;
+}
+
+Result<void> Pods::prepare(const PodPlace& place) {
+  if (place.pod.boot_id != boot_id_) {
+    return fail(ErrorCode::invalid, "prepare " + pod_text(place.pod.netns_inode), "it is on another machine");
+  }
+  if (const auto known = pods_.find(place.pod.netns_inode); known != pods_.end()) {
+    known->second.used = Clock::now();
+    if (known->second.armed) return {};
+    return known->second.lock->prepare();  // somebody may have flushed the rule set since
+  }
+  auto netns = open(place);
+  if (!netns) return Failure(netns.error());
+  auto lock = create_pod_lock(*netns, backend_, exempt_);
+  if (!lock) return Failure(lock.error());
+  auto diag = SockDiag::create(*netns);
+  if (!diag) return Failure(diag.error());
+  if (auto prepared = (*lock)->prepare(); !prepared) return prepared;
+  pods_.emplace(place.pod.netns_inode, Pod{std::move(*netns), std::move(*lock),
+                                           std::make_unique<SockDiag>(std::move(*diag)), false, Clock::now()});
+  return {};
+}
+
+Result<void> Pods::arm(const PodId& id, milliseconds lease) {
+  auto pod = find(id);
+  if (!pod) return Failure(pod.error());
+  auto armed = (*pod)->lock->arm(lease);
+  (*pod)->armed = armed.has_value();
+  return armed;
+}
+
+Result<void> Pods::renew(const PodId& id, milliseconds lease) {
+  auto pod = find(id);
+  if (!pod) return Failure(pod.error());
+  return (*pod)->lock->renew(lease);
+}
+
+Result<void> Pods::disarm(const PodId& id) {
+  auto pod = find(id);
+  if (!pod) return Failure(pod.error());
+  (*pod)->armed = false;
+  return (*pod)->lock->disarm();
+}
+
+Result<std::vector<InterfaceAddress>> Pods::addresses(const PodId& id) {
+  auto pod = find(id);
+  if (!pod) return Failure(pod.error());
+  return read_addresses((*pod)->netns);
+}
+
+Result<SocketTable> Pods::sockets(const PodId& id, const std::vector<std::uint64_t>& inodes) {
+  auto pod = find(id);
+  if (!pod) return Failure(pod.error());
+  return (*pod)->diag->tcp_sockets_of(std::unordered_set<std::uint64_t>(inodes.begin(), inodes.end()));
+}
+
+void Pods::forget_idle(TimePoint now, Duration idle) {
+  for (auto entry = pods_.begin(); entry != pods_.end();) {
+    Pod& pod = entry->second;
+    if (pod.armed || now - pod.used < idle) {
+      ++entry;
+      continue;
+    }
+    if (auto removed = pod.lock->remove(); !removed) {
+      spdlog::warn("{}: {}", pod_text(entry->first), removed.error().message());
+    }
+    entry = pods_.erase(entry);
+  }
+}
+
+}  // namespace lockstep::agent

@@ -1,0 +1,57 @@
+/// The pods of this machine that the agent works on: PodNetwork over real namespaces. One thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "agent/core/pod_network.hpp"
+#include "agent/kernel/pod_lock.hpp"
+#include "agent/kernel/sock_diag.hpp"
+#include "common/clock.hpp"
+#include "common/fd.hpp"
+
+namespace lockstep::agent {
+
+/// Keeps for each pod a descriptor of its namespace and the netlink sockets inside it: making them costs more than all
+/// the work that is done with them, and closing one waits for an RCU grace period.
+class Pods : public PodNetwork {
+ public:
+  /// `boot_id` is this machine's; pods of another are refused. `exempt`: end points that a lock lets through.
+  Pods(std::string boot_id, LockBackend backend, std::vector<Endpoint> exempt)
+      : boot_id_(std::move(boot_id)), backend_(backend), exempt_(std::move(exempt)) {}
+  /// Takes the lock tables out of every pod.
+  ~Pods() override;
+
+  Result<void> prepare(const PodPlace& place) override;
+  Result<void> arm(const PodId& pod, milliseconds lease) override;
+  Result<void> renew(const PodId& pod, milliseconds lease) override;
+  Result<void> disarm(const PodId& pod) override;
+  Result<std::vector<InterfaceAddress>> addresses(const PodId& pod) override;
+  Result<SocketTable> sockets(const PodId& pod, const std::vector<std::uint64_t>& inodes) override;
+
+  /// Lets go of pods that are not locked and have not been used for `idle`: what an agent holds open of a namespace
+  /// keeps it alive after its pod has gone.
+  void forget_idle(TimePoint now, Duration idle);
+  [[nodiscard]] std::size_t size() const { return pods_.size(); }
+
+ private:
+  struct Pod {
+    Fd netns;
+    std::unique_ptr<PodLock> lock;
+    std::unique_ptr<SockDiag> diag;
+    bool armed = false;
+    TimePoint used;
+  };
+
+  [[nodiscard]] Result<Fd> open(const PodPlace& place) const;
+  [[nodiscard]] Result<Pod*> find(const PodId& pod);
+
+  std::string boot_id_;
+  LockBackend backend_;
+  std::vector<Endpoint> exempt_;
+  std::map<std::uint64_t, Pod> pods_;  ///< by namespace inode
+};
+
+}  // namespace lockstep::agent

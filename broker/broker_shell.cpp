@@ -1,0 +1,148 @@
+#include "broker/broker_shell.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <random>
+#include <utility>
+
+#include "common/endpoints.hpp"
+#include "common/log.hpp"
+#include "common/zmq_socket.hpp"
+#include "schemas/codec.hpp"
+
+namespace lockstep::broker {
+namespace {
+
+/// Messages taken in one turn, so that a flood cannot keep deadlines waiting.
+constexpr int kMessagesPerTurn = 256;
+
+std::int64_t unix_ms() {
+  return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
+
+/// Different at each start, also after a restart within the same second.
+std::string life_name() {
+  std::string host(256, '\0');
+  if (::gethostname(host.data(), host.size() - 1) != 0) host = "broker";
+  std::random_device random;
+  return std::string(host.c_str()) + "-" + std::to_string(::getpid()) + "-" + std::to_string(random());
+}
+
+CoreSettings core_settings(const BrokerConfig& config) {
+  CoreSettings settings;
+  settings.name = life_name();
+  settings.heartbeat = config.heartbeat;
+  settings.silence = config.silence;
+  return settings;
+}
+
+/// ipc sockets are files: their folder has to be there, and only their owner may use them.
+Result<void> bind_one(zmq::socket_t& socket, const std::string& text) {
+  const auto endpoint = parse_endpoint(text);
+  if (!endpoint) return Failure(endpoint.error());
+  const bool is_file = endpoint->transport == Transport::ipc && endpoint->path.front() == '/';
+  if (is_file) {
+    std::error_code error;
+    std::filesystem::create_directories(std::filesystem::path(endpoint->path).parent_path(), error);
+    if (error) return fail(ErrorCode::system, "create the folder of " + endpoint->path, error.message());
+  }
+  const mode_t before = ::umask(0177);
+  auto bound = bind_zmq(socket, endpoint->text());
+  ::umask(before);
+  return bound;
+}
+
+}  // namespace
+
+BrokerShell::BrokerShell(const BrokerConfig& config, Fd stop)
+    : stop_(std::move(stop)), core_(core_settings(config), Clock::now(), unix_ms()) {}
+
+Result<BrokerShell> BrokerShell::create(const BrokerConfig& config, Fd stop) {
+  BrokerShell shell(config, std::move(stop));
+  auto router = open_zmq_socket(shell.context_, zmq::socket_type::router, kMaxFrame);
+  if (!router) return Failure(router.error());
+  shell.router_ = std::move(*router);
+  auto publisher = open_zmq_socket(shell.context_, zmq::socket_type::pub, kMaxFrame);
+  if (!publisher) return Failure(publisher.error());
+  shell.publisher_ = std::move(*publisher);
+  if (auto bound = shell.bind(config); !bound) return Failure(bound.error());
+  return shell;
+}
+
+Result<void> BrokerShell::bind(const BrokerConfig& config) {
+  // Mandatory: what can't be delivered is told, not swallowed. Handover: an agent that reconnects keeps its name.
+  router_.set(zmq::sockopt::router_mandatory, true);
+  router_.set(zmq::sockopt::router_handover, true);
+  for (const std::string& endpoint : config.listen) {
+    if (auto bound = bind_one(router_, endpoint); !bound) return bound;
+  }
+  for (const std::string& endpoint : config.publish) {
+    if (auto bound = bind_one(publisher_, endpoint); !bound) return bound;
+  }
+  return {};
+}
+
+void BrokerShell::run() {
+  std::vector<zmq::pollitem_t> items{{router_.handle(), 0, ZMQ_POLLIN, 0}, {nullptr, stop_.get(), ZMQ_POLLIN, 0}};
+  while (true) {
+    poll_until(items, core_.next_deadline());
+    if (items[1].revents != 0) return spdlog::info("stopping");
+    if (items[0].revents != 0) receive();
+    if (const TimePoint now = Clock::now(); now >= core_.next_deadline()) {
+      core_.on_time(now, out_);
+      perform();
+    }
+  }
+}
+
+void BrokerShell::receive() {
+  for (int i = 0; i < kMessagesPerTurn; ++i) {
+    const std::vector<zmq::message_t> frames = receive_frames(router_);
+    if (frames.empty()) return;
+    const PeerId from(frames.front().to_string());
+    if (frames.size() != 2) {
+      core_.on_malformed(from, "a message is one frame", out_);
+    } else if (const auto message = decode(frames[1].to_string_view()); message) {
+      core_.on_message(from, *message, Clock::now(), out_);
+    } else {
+      core_.on_malformed(from, message.error().message(), out_);
+    }
+    perform();
+  }
+}
+
+void BrokerShell::perform() {
+  // Performing may give rise to more: an unroutable peer ends its rounds.
+  for (std::vector<Action> actions = out_.take(); !actions.empty(); actions = out_.take()) {
+    for (const Action& action : actions) std::visit([this](const auto& what) { perform(what); }, action);
+  }
+}
+
+void BrokerShell::perform(const SendTo& action) {
+  const std::string bytes = encode(action.message);
+  if (send_frames(router_, {action.peer.value, bytes}) == Sent::yes) return;
+  core_.on_unroutable(action.peer, Clock::now(), out_);
+}
+
+void BrokerShell::perform(const Publish& action) {
+  Message message = action.message;
+  const bool release = action.topic == kReleaseTopic;
+  message.sequence = release ? ++releases_published_ : ++statuses_published_;
+  const std::string bytes = encode(message);
+  // PUB never refuses: what a slow subscriber misses, it asks for.
+  (void)send_frames(publisher_, {action.topic, bytes});
+  if (release) core_.set_published(releases_published_);
+}
+
+void BrokerShell::perform(const LogLine& action) {
+  switch (action.level) {
+    case LogLevel::debug: return spdlog::debug(action.text);
+    case LogLevel::info: return spdlog::info(action.text);
+    case LogLevel::warning: return spdlog::warn(action.text);
+  }
+}
+
+}  // namespace lockstep::broker

@@ -1,0 +1,310 @@
+#include "broker/core/broker_core.hpp"
+
+#include <algorithm>
+#include <set>
+#include <type_traits>
+#include <utility>
+
+namespace lockstep::broker {
+namespace {
+
+/// Agents listed in one status: more than the format's limit would make a message that nobody can read.
+constexpr std::size_t kMaxListed = 4096;
+
+}  // namespace
+
+BrokerCore::BrokerCore(CoreSettings settings, TimePoint now, std::int64_t unix_ms)
+    : settings_(std::move(settings)), started_(now), started_unix_ms_(unix_ms), next_silence_check_(now) {}
+
+// --- from the outside -----------------------------------------------------------------------------------------------
+
+void BrokerCore::on_message(const PeerId& from, const Message& message, TimePoint now, Outbox& out) {
+  ++counters_.messages;
+  const Sender sender{from, message, now, out};
+  if (!std::holds_alternative<Hello>(message.body) && !directory_.heard(from, now)) {
+    // Not an offence: it is what every peer runs into after this broker was restarted.
+    out.send(from, Message{message.round, message.group, message.member, message.sequence,
+                           Refused{"say Hello first", true}});
+    return;
+  }
+  std::visit([&](const auto& body) { on(sender, body); }, message.body);
+}
+
+void BrokerCore::on_malformed(const PeerId& from, const std::string& why, Outbox& out) {
+  ++counters_.malformed;
+  const Peer* peer = directory_.find(from);
+  out.log(LogLevel::warning, "refused a message of " + (peer != nullptr ? peer->hello.name : "an unknown peer") + ": " + why);
+  out.send(from, Message{{}, {}, {}, 0, Refused{why, false}});
+}
+
+void BrokerCore::on_unroutable(const PeerId& peer, TimePoint now, Outbox& out) {
+  ++counters_.unroutable;
+  lose_peer(peer, "can't be reached", now, out);
+}
+
+void BrokerCore::on_time(TimePoint now, Outbox& out) {
+  if (now >= next_silence_check_) {
+    next_silence_check_ = now + settings_.heartbeat;
+    for (const PeerId& silent : directory_.silent_since(now - settings_.silence)) {
+      lose_peer(silent, "has not been heard for " + std::to_string(settings_.silence.count()) + " ms", now, out);
+    }
+  }
+  for (Round* round : std::vector<Round*>(live_)) {
+    const RoundState before = round->state();
+    round->on_deadline(now, out);
+    if (round->state() != before) touched(*round, before, now);
+  }
+  for (auto due = status_due_.begin(); due != status_due_.end();) {
+    if (due->second > now) {
+      ++due;
+      continue;
+    }
+    if (const Round* round = find(due->first)) {
+      out.publish(kStatusTopic, Message{round->id(), round->group(), {}, 0, round->status()});
+    }
+    due = status_due_.erase(due);
+  }
+}
+
+TimePoint BrokerCore::next_deadline() const {
+  TimePoint next = next_silence_check_;
+  for (const Round* round : live_) next = std::min(next, round->deadline().value_or(next));
+  for (const auto& [id, due] : status_due_) next = std::min(next, due);
+  return next;
+}
+
+// --- peers ----------------------------------------------------------------------------------------------------------
+
+void BrokerCore::on(const Sender& from, const Hello& hello) {
+  if (directory_.find(from.id) == nullptr && directory_.size() >= settings_.max_peers) {
+    return refuse(from, "the broker knows " + std::to_string(settings_.max_peers) + " peers already");
+  }
+  // An agent that comes back under another routing id was restarted: its former self will not be heard again.
+  std::set<PeerId> former;
+  for (const std::uint64_t inode : hello.pods) {
+    const Peer* owner = directory_.owner_of(PodId{hello.boot_id, inode});
+    if (owner != nullptr && !owner->hello.whole_node && owner->id != from.id) former.insert(owner->id);
+  }
+  if (hello.whole_node) {
+    const Peer* owner = directory_.owner_of(PodId{hello.boot_id, 0});
+    if (owner != nullptr && owner->id != from.id) former.insert(owner->id);
+  }
+  for (const PeerId& id : former) lose_peer(id, "was restarted", from.now, from.out);
+
+  const bool known = directory_.find(from.id) != nullptr;
+  directory_.enter(from.id, hello, from.now);
+  if (!known && hello.role != Role::client) {
+    from.out.log(LogLevel::info, std::string(to_string(hello.role)) + " " + hello.name + " is here, with " +
+                                     (hello.whole_node ? "its whole node" : std::to_string(hello.pods.size()) + " pods"));
+  }
+  answer(from, Welcome{settings_.name, static_cast<std::uint32_t>(settings_.heartbeat.count()),
+                       static_cast<std::uint32_t>(settings_.silence.count()), published_});
+  release_ended(from, hello.held_rounds);
+}
+
+void BrokerCore::on(const Sender& from, const Heartbeat& heartbeat) {
+  answer(from, Heartbeat{});
+  release_ended(from, heartbeat.held_rounds);
+}
+
+void BrokerCore::release_ended(const Sender& from, const std::vector<RoundId>& held) {
+  for (const RoundId& id : held) {
+    const Round* round = find(id);
+    if (round != nullptr && !round->over()) continue;
+    const Release unknown{Operation::dump, Phase::prepare, Verdict::abort, "the broker does not know this round", {}, true};
+    from.out.send(from.id, round != nullptr ? round->over_message() : Message{id, {}, {}, 0, unknown});
+  }
+}
+
+void BrokerCore::lose_peer(const PeerId& id, const std::string& why, TimePoint now, Outbox& out) {
+  const Peer* peer = directory_.find(id);
+  if (peer == nullptr) return;
+  const std::string name = peer->hello.name;
+  const bool carries_rounds = peer->hello.role != Role::client;
+  directory_.remove(id);
+  if (!carries_rounds) return;
+  out.log(LogLevel::warning, "agent " + name + " " + why);
+  for (Round* round : std::vector<Round*>(live_)) {
+    const RoundState before = round->state();
+    round->on_peer_lost(id, name, why, now, out);
+    touched(*round, before, now);
+  }
+}
+
+// --- what agents say ------------------------------------------------------------------------------------------------
+
+template <class Use>
+void BrokerCore::with_member(const Sender& from, const std::string& container, const Use& use) {
+  Round* round = round_of(from.message);
+  if (round == nullptr) {
+    const std::string what = from.message.round.empty() ? "no round is open for it" : "the broker does not know this round";
+    return answer(from, Release{Operation::dump, Phase::prepare, Verdict::abort, what, from.message.member, true});
+  }
+  std::optional<MemberId> member = from.message.member;
+  if (member->empty()) member = round->member_of_container(container);
+  if (!member || !round->has_member(*member)) {
+    return answer(from, Release{Operation::dump, Phase::prepare, Verdict::abort,
+                                "round " + round->id().value + " has no such member", from.message.member, true});
+  }
+  const RoundState before = round->state();
+  use(*round, *member);
+  touched(*round, before, from.now);
+}
+
+void BrokerCore::on(const Sender& from, const HookEvent& event) {
+  with_member(from, event.container, [&](Round& round, const MemberId& member) {
+    if (from.message.round.empty() || from.message.member.empty()) {
+      // The hook did not know what it belongs to: tell its agent before anything is published under those names.
+      from.out.send(from.id, Message{round.id(), round.group(), member, from.message.sequence, Pending{}});
+    }
+    round.on_hook_event(member, event, from.id, from.message.sequence, directory_, from.now, from.out);
+  });
+}
+
+void BrokerCore::on(const Sender& from, const HookGone& gone) {
+  with_member(from, {}, [&](Round& round, const MemberId& member) {
+    round.on_hook_gone(member, gone, from.id, from.now, from.out);
+  });
+}
+
+void BrokerCore::on(const Sender& from, const Ready& ready) {
+  with_member(from, {}, [&](Round& round, const MemberId& member) {
+    round.on_ready(member, ready, from.id, from.message.sequence, from.now, from.out);
+  });
+}
+
+// --- what the command line says -------------------------------------------------------------------------------------
+
+void BrokerCore::on(const Sender& from, const OpenRound& open) {
+  const Message& message = from.message;
+  if (const Round* known = find(message.round)) return answer_status(from, *known);  // said again
+  if (message.round.empty() || message.group.empty()) return refuse(from, "a round needs an id and a group");
+  if (const auto wrong = check_plan(open)) return refuse(from, *wrong);
+  for (const Round* live : live_) {
+    if (live->group() == message.group) {
+      return refuse(from, "round " + live->id().value + " of group " + message.group.value +
+                              " is still open; wait for its end or abort it: lockstep abort " + live->id().value);
+    }
+  }
+  const auto up = std::chrono::duration_cast<milliseconds>(from.now - started_).count();
+  auto round = std::make_unique<Round>(message.round, message.group, open, from.now, started_unix_ms_ + up);
+  ++counters_.rounds_opened;
+  from.out.log(LogLevel::info, "round " + message.round.value + " opened: " + std::string(to_string(open.operation)) +
+                                   " of group " + message.group.value + ", " + std::to_string(open.members.size()) +
+                                   " members");
+  live_.push_back(round.get());
+  order_.push_back(message.round);
+  Round& opened = *rounds_.emplace(message.round, std::move(round)).first->second;
+  touched(opened, RoundState::open, from.now);
+  answer_status(from, opened);
+}
+
+void BrokerCore::on(const Sender& from, const AbortRound& abort) {
+  Round* round = find(from.message.round);
+  if (round == nullptr) return refuse(from, "no round " + from.message.round.value);
+  const RoundState before = round->state();
+  round->abort(abort.reason.empty() ? "aborted by the operator" : abort.reason, {}, from.now, from.out);
+  touched(*round, before, from.now);
+  answer_status(from, *round);
+}
+
+void BrokerCore::on(const Sender& from, const MemberResult& result) {
+  Round* round = find(from.message.round);
+  if (round == nullptr || !round->has_member(from.message.member)) {
+    return refuse(from, "no round " + from.message.round.value + " with member " + from.message.member.value);
+  }
+  const RoundState before = round->state();
+  round->on_member_result(from.message.member, result, from.now, from.out);
+  touched(*round, before, from.now);
+  answer_status(from, *round);
+}
+
+void BrokerCore::on(const Sender& from, const GetRound& /*get*/) {
+  const Message& message = from.message;
+  const Round* round = message.round.empty() ? newest_of(message.group) : find(message.round);
+  if (round == nullptr) {
+    return refuse(from, message.round.empty() ? "no round of group " + message.group.value
+                                              : "no round " + message.round.value);
+  }
+  answer_status(from, *round);
+}
+
+void BrokerCore::on(const Sender& from, const GetStatus& /*get*/) {
+  BrokerStatus status{.broker = settings_.name,
+                      .up_ms = std::chrono::duration_cast<milliseconds>(from.now - started_).count(),
+                      .agents = directory_.agents(from.now),
+                      .rounds = {},
+                      .counters = counters_};
+  if (status.agents.size() > kMaxListed) status.agents.resize(kMaxListed);
+  for (auto id = order_.rbegin(); id != order_.rend(); ++id) status.rounds.push_back(find(*id)->summary());
+  answer(from, std::move(status));
+}
+
+template <class Other>
+void BrokerCore::on(const Sender& from, const Other& /*other*/) {
+  refuse(from, std::string(type_name(from.message.body)) + " is not for a broker");
+}
+
+// --- helpers --------------------------------------------------------------------------------------------------------
+
+void BrokerCore::answer(const Sender& from, Body body) {
+  const Message& asked = from.message;
+  from.out.send(from.id, Message{asked.round, asked.group, asked.member, asked.sequence, std::move(body)});
+}
+
+void BrokerCore::refuse(const Sender& from, std::string reason) {
+  ++counters_.refused;
+  from.out.log(LogLevel::warning, "refused " + std::string(type_name(from.message.body)) + ": " + reason);
+  answer(from, Refused{std::move(reason), false});
+}
+
+void BrokerCore::answer_status(const Sender& from, const Round& round) {
+  from.out.send(from.id, Message{round.id(), round.group(), from.message.member, from.message.sequence, round.status()});
+}
+
+Round* BrokerCore::find(const RoundId& id) {
+  const auto at = rounds_.find(id);
+  return at == rounds_.end() ? nullptr : at->second.get();
+}
+
+Round* BrokerCore::newest_of(const GroupId& group) {
+  for (auto id = order_.rbegin(); id != order_.rend(); ++id) {
+    Round* round = find(*id);
+    if (group.empty() || round->group() == group) return round;
+  }
+  return nullptr;
+}
+
+Round* BrokerCore::round_of(const Message& message) {
+  if (!message.round.empty()) return find(message.round);
+  Round* found = nullptr;
+  for (Round* live : live_) {
+    const bool fits = message.group.empty() ? live->has_member(message.member) || message.member.empty()
+                                            : live->group() == message.group;
+    if (!fits) continue;
+    if (found != nullptr) return nullptr;  // two could be meant: never guess
+    found = live;
+  }
+  return found;
+}
+
+void BrokerCore::touched(Round& round, RoundState before, TimePoint now) {
+  const bool changed = round.state() != before;
+  const TimePoint due = changed ? now : now + settings_.status_delay;
+  const auto [entry, fresh] = status_due_.emplace(round.id(), due);
+  if (!fresh) entry->second = std::min(entry->second, due);
+  if (!changed) return;
+  // A round may be committed and complete within one message.
+  const bool committed = round.state() == RoundState::committed || round.state() == RoundState::complete;
+  if (before == RoundState::open && committed) ++counters_.rounds_committed;
+  if (round.state() == RoundState::aborted) ++counters_.rounds_aborted;
+  if (!round.over()) return;
+  std::erase(live_, &round);
+  while (order_.size() > settings_.kept_rounds && find(order_.front())->over()) {
+    status_due_.erase(order_.front());
+    rounds_.erase(order_.front());
+    order_.pop_front();
+  }
+}
+
+}  // namespace lockstep::broker

@@ -1,0 +1,94 @@
+/// The broker without its sockets: takes what peers say and the time, and tells what to send. Pure; one thread.
+///
+///   peers -> on_message() -> Directory (who is there), Round (what it means) -> Outbox -> the shell sends
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "broker/core/directory.hpp"
+#include "broker/core/outbox.hpp"
+#include "broker/core/round.hpp"
+#include "common/clock.hpp"
+
+namespace lockstep::broker {
+
+struct CoreSettings {
+  std::string name;                        ///< of this broker's life; new at each start
+  milliseconds heartbeat{500};             ///< what agents are told
+  milliseconds silence{3000};              ///< a peer not heard for so long is lost
+  milliseconds status_delay{20};           ///< status publications of one round are gathered for this long
+  std::size_t kept_rounds = 100;           ///< ended rounds that are remembered
+  std::size_t max_peers = 8192;
+};
+
+class BrokerCore {
+ public:
+  /// `unix_ms` is the wall clock's time at `now`, for people.
+  BrokerCore(CoreSettings settings, TimePoint now, std::int64_t unix_ms);
+
+  void on_message(const PeerId& from, const Message& message, TimePoint now, Outbox& out);
+  /// A frame that could not be decoded.
+  void on_malformed(const PeerId& from, const std::string& why, Outbox& out);
+  /// ROUTER could not deliver: the peer is gone, or does not read.
+  void on_unroutable(const PeerId& peer, TimePoint now, Outbox& out);
+  void on_time(TimePoint now, Outbox& out);
+  /// When on_time() wants to be called next.
+  [[nodiscard]] TimePoint next_deadline() const;
+  /// The shell has published so many messages; told to new peers.
+  void set_published(std::uint64_t published) { published_ = published; }
+
+ private:
+  struct Sender {
+    const PeerId& id;
+    const Message& message;
+    TimePoint now;
+    Outbox& out;
+  };
+
+  void on(const Sender& from, const Hello& hello);
+  void on(const Sender& from, const Heartbeat& heartbeat);
+  void on(const Sender& from, const HookEvent& event);
+  void on(const Sender& from, const HookGone& gone);
+  void on(const Sender& from, const Ready& ready);
+  void on(const Sender& from, const OpenRound& open);
+  void on(const Sender& from, const AbortRound& abort);
+  void on(const Sender& from, const MemberResult& result);
+  void on(const Sender& from, const GetRound& get);
+  void on(const Sender& from, const GetStatus& get);
+  template <class Other>
+  void on(const Sender& from, const Other&);  ///< what only a broker may say
+
+  void answer(const Sender& from, Body body);
+  void refuse(const Sender& from, std::string reason);
+  void answer_status(const Sender& from, const Round& round);
+  void lose_peer(const PeerId& id, const std::string& why, TimePoint now, Outbox& out);
+  void release_ended(const Sender& from, const std::vector<RoundId>& held);
+  /// The round that a message is about: by its id, else the group's live one, else the one live round with that member.
+  [[nodiscard]] Round* round_of(const Message& message);
+  [[nodiscard]] Round* find(const RoundId& id);
+  [[nodiscard]] Round* newest_of(const GroupId& group);
+  /// The round and the member that an agent's message is about; tells the agent when there is none.
+  template <class Use>
+  void with_member(const Sender& from, const std::string& container, const Use& use);
+  /// To be called after anything that may have changed a round: counts its end, and schedules its status.
+  void touched(Round& round, RoundState before, TimePoint now);
+
+  CoreSettings settings_;
+  TimePoint started_;
+  std::int64_t started_unix_ms_;
+  std::uint64_t published_ = 0;
+  TimePoint next_silence_check_;
+  Directory directory_;
+  std::map<RoundId, std::unique_ptr<Round>> rounds_;
+  std::deque<RoundId> order_;                ///< oldest first
+  std::vector<Round*> live_;
+  std::map<RoundId, TimePoint> status_due_;  ///< rounds whose status has changed, and when to publish it
+  Counters counters_;
+};
+
+}  // namespace lockstep::broker

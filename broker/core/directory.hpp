@@ -1,0 +1,45 @@
+/// Who is there: the peers that said Hello, the pods they own, and when each was last heard. Pure; one thread.
+#pragma once
+
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "broker/core/outbox.hpp"
+#include "common/clock.hpp"
+
+namespace lockstep::broker {
+
+struct Peer {
+  PeerId id;
+  Hello hello;
+  TimePoint last_heard;
+};
+
+class Directory {
+ public:
+  /// Enters a peer, or replaces what it said before. A pod that two agents claim belongs to the newer claim: an agent
+  /// that was restarted must not have to wait until its former self counts as silent.
+  void enter(const PeerId& id, Hello hello, TimePoint now);
+  void remove(const PeerId& id);
+  /// Notes a sign of life; false when the peer has never said Hello (or not to this broker).
+  [[nodiscard]] bool heard(const PeerId& id, TimePoint now);
+
+  [[nodiscard]] const Peer* find(const PeerId& id) const;
+  /// The agent that named the pod's inode, else the node agent of its machine, else none.
+  [[nodiscard]] const Peer* owner_of(const PodId& pod) const;
+  /// Agents and relays not heard since `before`. (Clients come and go as they like.)
+  [[nodiscard]] std::vector<PeerId> silent_since(TimePoint before) const;
+  [[nodiscard]] std::vector<AgentStatus> agents(TimePoint now) const;
+  [[nodiscard]] std::size_t size() const { return peers_.size(); }
+
+ private:
+  void forget_claims(const PeerId& id);
+
+  std::unordered_map<PeerId, Peer> peers_;
+  std::map<PodId, PeerId> pod_owners_;
+  std::map<std::string, PeerId> node_owners_;  ///< by boot id
+};
+
+}  // namespace lockstep::broker

@@ -1,0 +1,413 @@
+#include "broker/core/round.hpp"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "schemas/codec.hpp"
+
+namespace lockstep::broker {
+namespace {
+
+constexpr std::size_t kPrepare = 0;
+constexpr std::size_t kCommit = 2;
+constexpr std::size_t kFinal = 3;
+
+std::string pod_text(const PodId& pod) {
+  return "net:[" + std::to_string(pod.netns_inode) + "] of boot " + pod.boot_id.substr(0, 8);
+}
+
+bool starts_with_either(const std::string& a, const std::string& b) {
+  return !a.empty() && !b.empty() && (a.starts_with(b) || b.starts_with(a));
+}
+
+}  // namespace
+
+std::optional<std::string> check_plan(const OpenRound& plan) {
+  if (plan.members.empty()) return "a round needs at least one member";
+  std::set<MemberId> ids;
+  for (const RoundMember& member : plan.members) {
+    if (!is_valid_name(member.id.value)) return "member id '" + member.id.value + "' is not a valid name";
+    if (!ids.insert(member.id).second) return "member id '" + member.id.value + "' is there twice";
+  }
+  const Deadlines& limits = plan.deadlines;
+  constexpr std::uint32_t kDay = 24 * 3600 * 1000;
+  for (const std::uint32_t limit : {limits.prepare_ms, limits.lock_ms, limits.commit_ms, limits.finish_ms}) {
+    if (limit == 0 || limit > kDay) return "a deadline must be more than 0 and at most 24 h";
+  }
+  if (plan.lease_ms < 1000 || plan.lease_ms > 600'000) return "the lease must be between 1 s and 10 min";
+  return std::nullopt;
+}
+
+Round::Round(RoundId id, GroupId group, OpenRound plan, TimePoint now, std::int64_t opened_unix_ms)
+    : id_(std::move(id)), group_(std::move(group)), plan_(std::move(plan)), opened_(now),
+      opened_unix_ms_(opened_unix_ms) {
+  members_.reserve(plan_.members.size());
+  for (const RoundMember& member : plan_.members) {
+    index_.emplace(member.id, members_.size());
+    members_.emplace_back().plan = member;
+  }
+  phase_deadline_ = now + phase_limit(kPrepare);
+}
+
+// --- what happens ---------------------------------------------------------------------------------------------------
+
+void Round::on_hook_event(const MemberId& id, const HookEvent& event, const PeerId& from, std::uint64_t sequence,
+                          const Directory& directory, TimePoint now, Outbox& out) {
+  Member& member = *find(id);
+  if (over()) {
+    out.send(from, over_message());
+    return;
+  }
+  member.relay = from;
+  if (event.root_pid != 0) member.root_pid = event.root_pid;
+  const std::size_t at = index_of(phase_of(event.action));
+  if (state_ == RoundState::open && plan_.operation == Operation::dump && event.action == HookAction::network_unlock) {
+    // CRIU runs network-unlock without post-dump when a dump has failed (cr-dump.c, cr_dump_finish).
+    return abort("CRIU's dump has failed (network-unlock without post-dump); see its log", id, now, out);
+  }
+  if (at < phase_index_) return answer_again(member, at, from, sequence, now, out);
+  if (auto wrong = objection(member, event)) return abort(*wrong, id, now, out);
+
+  PhaseTimes& times = member.times[phase_index_];
+  if (times.arrived_us < 0) times.arrived_us = since_opened_us(now);
+  if (event.action == HookAction::network_lock) member.socket_inodes = event.socket_inodes;
+  if (member.ready[phase_index_]) return answer_again(member, at, from, sequence, now, out);
+  order(member, directory, now, out);
+}
+
+void Round::on_ready(const MemberId& id, const Ready& ready, const PeerId& from, std::uint64_t sequence, TimePoint now,
+                     Outbox& out) {
+  Member& member = *find(id);
+  if (over()) {
+    out.send(from, over_message());
+    return;
+  }
+  if (!ready.ok && state_ == RoundState::open) {
+    return abort(std::string(to_string(ready.phase)) + " refused: " + ready.reason, id, now, out);
+  }
+  const std::size_t at = index_of(ready.phase);
+  if (at > phase_index_) return;  // an agent cannot be ahead of the barrier: not an answer to an order of ours
+  if (at < phase_index_ || member.ready[at]) return answer_again(member, at, from, sequence, now, out);
+  if (!ready.ok) {
+    reason_ = "unlock failed: " + ready.reason;
+    culprit_ = id;
+  }
+  if (ready.phase == Phase::lock) {
+    member.addresses = ready.addresses;
+    member.sockets = ready.sockets;
+    member.socket_count = static_cast<std::uint32_t>(ready.sockets.size());
+  }
+  member_ready(member, now, out);
+}
+
+void Round::on_hook_gone(const MemberId& id, const HookGone& gone, const PeerId& from, TimePoint now, Outbox& out) {
+  const Member& member = *find(id);
+  const std::size_t at = index_of(phase_of(gone.action));
+  // A hook that was killed after its barrier opened, or one that another hook of the member has replaced, decides nothing.
+  if (state_ != RoundState::open || at != phase_index_ || member.relay != from) return;
+  abort("hook " + std::string(to_string(gone.action)) + " was killed before its answer", id, now, out);
+}
+
+void Round::on_member_result(const MemberId& id, const MemberResult& result, TimePoint now, Outbox& out) {
+  Member& member = *find(id);
+  if (member.criu != CriuOutcome::running) return;
+  member.criu = result.ok ? CriuOutcome::succeeded : CriuOutcome::failed;
+  member.detail = result.detail;
+  if (state_ == RoundState::open) {
+    return abort(result.ok ? "CRIU has ended without running the hooks; is the action script set?"
+                           : "CRIU has failed: " + result.detail,
+                 id, now, out);
+  }
+  if (state_ != RoundState::committed) return;
+  if (!result.ok && reason_.empty()) {
+    reason_ = "CRIU has failed after the commit: " + result.detail;
+    culprit_ = id;
+  }
+  // CRIU is done: after dump-and-kill it runs no network-unlock, and there is nothing left that the lock could protect.
+  if (phase_index_ == kFinal && !member.ready[kFinal]) order_unlock(member, out);
+}
+
+void Round::on_peer_lost(const PeerId& peer, const std::string& name, const std::string& why, TimePoint now,
+                         Outbox& out) {
+  for (Member& member : members_) {
+    if (over()) return;
+    if (member.owner != peer && member.relay != peer) continue;
+    const std::string reason = "agent " + name + " " + why;
+    if (state_ == RoundState::open) return abort(reason, member.plan.id, now, out);
+    if (member.ready[kFinal]) continue;
+    reason_ = reason + "; the pod's lock ends with its lease";
+    culprit_ = member.plan.id;
+    member_ready(member, now, out);
+  }
+}
+
+void Round::on_deadline(TimePoint now, Outbox& out) {
+  if (over() || now < phase_deadline_) return;
+  std::string missing;
+  MemberId first;
+  std::size_t count = 0;
+  for (const Member& member : members_) {
+    if (member.ready[phase_index_]) continue;
+    if (first.empty()) first = member.plan.id;
+    if (++count > 5) continue;
+    const bool arrived = member.times[phase_index_].arrived_us >= 0;
+    missing += (missing.empty() ? "" : ", ") + member.plan.id.value +
+               (arrived ? " (its agent " + member.owner_name + " has not answered)" : " (its hook has not come)");
+  }
+  if (count > 5) missing += " and " + std::to_string(count - 5) + " more";
+  const auto limit = std::chrono::duration_cast<milliseconds>(phase_limit(phase_index_)).count();
+  const std::string reason = "deadline of phase " + std::string(to_string(phase())) + " (" + std::to_string(limit) +
+                             " ms) is over; waiting for " + missing;
+  if (state_ == RoundState::open) return abort(reason, first, now, out);
+  reason_ = reason;
+  culprit_ = first;
+  finish(now, out);
+}
+
+void Round::abort(const std::string& reason, const MemberId& culprit, TimePoint now, Outbox& out) {
+  if (state_ != RoundState::open) return;
+  state_ = RoundState::aborted;
+  reason_ = reason.substr(0, kMaxText / 2);
+  culprit_ = culprit;
+  out.log(LogLevel::warning, "round " + id_.value + " of group " + group_.value + " aborted in phase " +
+                                 std::string(to_string(phase())) + " after " +
+                                 std::to_string(since_opened_us(now) / 1000) + " ms: " + reason_ +
+                                 (culprit.empty() ? "" : " (member " + culprit.value + ")"));
+  tell_everyone(over_message(), out);
+}
+
+// --- orders and barriers --------------------------------------------------------------------------------------------
+
+std::optional<std::string> Round::objection(Member& member, const HookEvent& event) {
+  const bool right_operation = event.action == HookAction::network_unlock || operation_of(event.action) == plan_.operation;
+  const std::size_t at = index_of(phase_of(event.action));
+  if (!right_operation || at > phase_index_) {
+    return "hook " + std::string(to_string(event.action)) + " came while the round (" +
+           std::string(to_string(plan_.operation)) + ") waits in phase " + std::string(to_string(phase())) +
+           "; a tree that shares CRIU's network namespace gets no network-lock";
+  }
+  if (event.pod.known()) {
+    if (member.plan.pod.known() && member.plan.pod != event.pod) {
+      return "its tree is in pod " + pod_text(event.pod) + ", the round expects it in " + pod_text(member.plan.pod);
+    }
+    member.plan.pod = event.pod;
+  }
+  if (event.action == HookAction::pre_restore) return record_objection(member, event);
+  return std::nullopt;
+}
+
+std::optional<std::string> Round::record_objection(Member& member, const HookEvent& event) const {
+  if (member.record) return std::nullopt;
+  if (event.record.empty()) return "its images folder holds no record of a committed round";
+  auto record = decode_record(event.record.bytes);
+  if (!record) return record.error().message();
+  if (record->group != group_ || record->member != member.plan.id) {
+    return "its images belong to member " + record->member.value + " of group " + record->group.value;
+  }
+  const std::set<MemberId> recorded(record->members.begin(), record->members.end());
+  const bool same_members = recorded.size() == members_.size() &&
+                            std::ranges::all_of(members_, [&](const Member& m) { return recorded.contains(m.plan.id); });
+  if (!same_members) return "its images were made in a round of other members (round " + record->round.value + ")";
+  for (const Member& other : members_) {
+    if (other.record && other.record->round != record->round) {
+      return "its images are of round " + record->round.value + ", those of member " + other.plan.id.value +
+             " of round " + other.record->round.value;
+    }
+  }
+  member.record = std::move(*record);
+  return std::nullopt;
+}
+
+void Round::order(Member& member, const Directory& directory, TimePoint now, Outbox& out) {
+  const bool store = phase() == Phase::commit && plan_.operation == Operation::dump;
+  const Peer* owner = store ? directory.find(member.relay) : directory.owner_of(member.plan.pod);
+  if (owner == nullptr) {
+    const std::string reason = "no agent owns pod " + pod_text(member.plan.pod) +
+                               "; start an agent in the pod (--pod self) or on its machine (--node)";
+    if (state_ == RoundState::open) return abort(reason, member.plan.id, now, out);
+    reason_ = reason + "; the pod's lock ends with its lease";
+    culprit_ = member.plan.id;
+    return member_ready(member, now, out);
+  }
+  if (!store) {
+    member.owner = owner->id;
+    member.owner_name = owner->hello.name;
+  }
+  out.send(owner->id, message(member.plan.id, 0, make_order(member)));
+}
+
+void Round::order_unlock(Member& member, Outbox& out) {
+  if (member.owner.empty()) return;
+  out.send(member.owner, message(member.plan.id, 0, make_order(member)));
+}
+
+Order Round::make_order(const Member& member) const {
+  Order order{.phase = phase(),
+              .operation = plan_.operation,
+              .pod = member.plan.pod,
+              .root_pid = member.root_pid,
+              .netns_path = member.plan.netns_path,
+              .lease_ms = plan_.lease_ms,
+              .socket_inodes = {},
+              .record = {}};
+  if (order.phase == Phase::lock) order.socket_inodes = member.socket_inodes;
+  if (order.phase == Phase::commit && plan_.operation == Operation::dump) {
+    order.record.bytes = encode_record(make_record(member));
+  }
+  return order;
+}
+
+Record Round::make_record(const Member& member) const {
+  Record record{.round = id_,
+                .group = group_,
+                .member = member.plan.id,
+                .members = {},
+                .pod = member.plan.pod,
+                .root_pid = member.root_pid,
+                .leave_running = plan_.leave_running,
+                .opened_unix_ms = opened_unix_ms_,
+                .addresses = member.addresses,
+                .sockets = member.sockets};
+  for (const Member& other : members_) record.members.push_back(other.plan.id);
+  return record;
+}
+
+void Round::member_ready(Member& member, TimePoint now, Outbox& out) {
+  member.ready[phase_index_] = true;
+  member.times[phase_index_].ready_us = since_opened_us(now);
+  if (phase_index_ == kFinal) member.unlocked_us = since_opened_us(now);
+  if (++ready_count_ == members_.size()) open_barrier(now, out);
+}
+
+void Round::open_barrier(TimePoint now, Outbox& out) {
+  if (phase_index_ == kFinal) return finish(now, out);
+  for (Member& member : members_) member.times[phase_index_].released_us = since_opened_us(now);
+  const std::size_t opened = phase_index_++;
+  ready_count_ = 0;
+  phase_deadline_ = now + phase_limit(phase_index_);
+  if (opened == kCommit) {
+    state_ = RoundState::committed;
+    out.log(LogLevel::info, "round " + id_.value + " of group " + group_.value + " committed after " +
+                                std::to_string(since_opened_us(now) / 1000) + " ms");
+    for (Member& member : members_) {  // the tables have done their work, and may be large
+      member.sockets = {};
+      member.socket_inodes = {};
+    }
+  }
+  out.publish(kReleaseTopic, message({}, 0, release_of(opened)));
+}
+
+void Round::finish(TimePoint now, Outbox& out) {
+  for (Member& member : members_) {
+    if (member.ready[kFinal]) member.times[kFinal].released_us = since_opened_us(now);
+  }
+  state_ = RoundState::complete;
+  const std::string problem = reason_.empty() ? "" : ", but: " + reason_;
+  out.log(problem.empty() ? LogLevel::info : LogLevel::warning,
+          "round " + id_.value + " complete after " + std::to_string(since_opened_us(now) / 1000) + " ms" + problem);
+  if (problem.empty()) {
+    out.publish(kReleaseTopic, over_message());
+  } else {
+    tell_everyone(over_message(), out);
+  }
+}
+
+void Round::answer_again(const Member& member, std::size_t at, const PeerId& to, std::uint64_t sequence, TimePoint now,
+                         Outbox& out) {
+  if (at < phase_index_) {
+    out.send(to, message(member.plan.id, sequence, release_of(at)));
+    return;
+  }
+  const auto left = std::chrono::duration_cast<milliseconds>(phase_deadline_ - now).count();
+  out.send(to, message(member.plan.id, sequence,
+                       Pending{phase(), static_cast<std::uint32_t>(std::max<std::int64_t>(left, 0))}));
+}
+
+void Round::tell_everyone(const Message& what, Outbox& out) {
+  out.publish(kReleaseTopic, what);
+  // An end that is not the common one goes by both ways at once: it is rare, and locks hang on it.
+  std::set<PeerId> concerned;
+  for (const Member& member : members_) {
+    if (!member.owner.empty()) concerned.insert(member.owner);
+    if (!member.relay.empty()) concerned.insert(member.relay);
+  }
+  for (const PeerId& peer : concerned) out.send(peer, what);
+}
+
+// --- reading --------------------------------------------------------------------------------------------------------
+
+std::size_t Round::index_of(Phase phase) const {
+  // network-unlock stands for the last phase of either operation.
+  if (phase == Phase::unlock || phase == Phase::resume) return kFinal;
+  return static_cast<std::size_t>(phase);
+}
+
+Round::Member* Round::find(const MemberId& id) {
+  const auto at = index_.find(id);
+  return at == index_.end() ? nullptr : &members_[at->second];
+}
+
+std::int64_t Round::since_opened_us(TimePoint now) const {
+  return std::chrono::duration_cast<microseconds>(now - opened_).count();
+}
+
+Message Round::message(const MemberId& member, std::uint64_t sequence, Body body) const {
+  return Message{id_, group_, member, sequence, std::move(body)};
+}
+
+Release Round::release_of(std::size_t at) const {
+  return Release{plan_.operation, phases_of(plan_.operation)[at], Verdict::go, {}, {}, false};
+}
+
+Message Round::over_message() const {
+  Release release{plan_.operation, phase(), Verdict::go, reason_, culprit_, true};
+  if (state_ == RoundState::aborted) release.verdict = Verdict::abort;
+  return message({}, 0, release);
+}
+
+Duration Round::phase_limit(std::size_t at) const {
+  const Deadlines& limits = plan_.deadlines;
+  const std::array<std::uint32_t, kPhasesPerRound> by_phase{limits.prepare_ms, limits.lock_ms, limits.commit_ms,
+                                                            limits.finish_ms};
+  return milliseconds(by_phase[at]);
+}
+
+std::optional<TimePoint> Round::deadline() const {
+  if (over()) return std::nullopt;
+  return phase_deadline_;
+}
+
+std::optional<MemberId> Round::member_of_container(const std::string& container) const {
+  std::optional<MemberId> found;
+  for (const Member& member : members_) {
+    if (!starts_with_either(member.plan.container, container)) continue;
+    if (found) return std::nullopt;
+    found = member.plan.id;
+  }
+  return found;
+}
+
+RoundStatus Round::status() const {
+  RoundStatus status{.operation = plan_.operation,
+                     .leave_running = plan_.leave_running,
+                     .state = state_,
+                     .phase = phase(),
+                     .reason = reason_,
+                     .culprit = culprit_,
+                     .opened_unix_ms = opened_unix_ms_,
+                     .members = {}};
+  status.members.reserve(members_.size());
+  for (const Member& member : members_) {
+    status.members.push_back({member.plan.id, member.plan.pod, member.owner_name, member.times, member.unlocked_us,
+                              member.socket_count, member.criu, member.detail});
+  }
+  return status;
+}
+
+RoundSummary Round::summary() const {
+  return {id_, group_, plan_.operation, state_, phase(), static_cast<std::uint32_t>(members_.size()), opened_unix_ms_,
+          reason_, culprit_};
+}
+
+}  // namespace lockstep::broker

@@ -1,0 +1,112 @@
+/// One round: a coordinated dump or restore of one group, from its opening to its end. The state machine behind
+/// schemas/PROTOCOL.md; it touches nothing, and says what is to be done through an Outbox. One thread.
+///
+///   open ──(prepare, lock)──► commit barrier ──all votes──► committed ──all unlocked or resumed──► complete
+///     └─ refusal, failure, deadline, silence, operator ──► aborted
+#pragma once
+
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "broker/core/directory.hpp"
+#include "broker/core/outbox.hpp"
+#include "common/clock.hpp"
+#include "schemas/messages.hpp"
+
+namespace lockstep::broker {
+
+class Round {
+ public:
+  /// `plan` has passed check_plan(). `opened_unix_ms` is for people; all time that counts is `now`.
+  Round(RoundId id, GroupId group, OpenRound plan, TimePoint now, std::int64_t opened_unix_ms);
+
+  // What happens to a round. Each may be told any number of times, in any order, late; `from` is the sender, and
+  // `sequence` the number of its message, for the answer.
+  void on_hook_event(const MemberId& member, const HookEvent& event, const PeerId& from, std::uint64_t sequence,
+                     const Directory& directory, TimePoint now, Outbox& out);
+  void on_ready(const MemberId& member, const Ready& ready, const PeerId& from, std::uint64_t sequence, TimePoint now,
+                Outbox& out);
+  void on_hook_gone(const MemberId& member, const HookGone& gone, const PeerId& from, TimePoint now, Outbox& out);
+  void on_member_result(const MemberId& member, const MemberResult& result, TimePoint now, Outbox& out);
+  void on_peer_lost(const PeerId& peer, const std::string& name, const std::string& why, TimePoint now, Outbox& out);
+  void on_deadline(TimePoint now, Outbox& out);
+  /// Ends an undecided round; after the decision it changes nothing.
+  void abort(const std::string& reason, const MemberId& culprit, TimePoint now, Outbox& out);
+
+  [[nodiscard]] const RoundId& id() const { return id_; }
+  [[nodiscard]] const GroupId& group() const { return group_; }
+  [[nodiscard]] const OpenRound& plan() const { return plan_; }
+  [[nodiscard]] RoundState state() const { return state_; }
+  [[nodiscard]] bool over() const { return state_ == RoundState::complete || state_ == RoundState::aborted; }
+  /// When on_deadline() wants to be called; none when the round is over.
+  [[nodiscard]] std::optional<TimePoint> deadline() const;
+  [[nodiscard]] bool has_member(const MemberId& member) const { return index_.contains(member); }
+  /// The member whose container id starts with the plan's, or the other way round; none where it is not exactly one.
+  [[nodiscard]] std::optional<MemberId> member_of_container(const std::string& container) const;
+  [[nodiscard]] RoundStatus status() const;
+  [[nodiscard]] RoundSummary summary() const;
+  /// The Release that tells that the round is over.
+  [[nodiscard]] Message over_message() const;
+
+ private:
+  struct Member {
+    RoundMember plan;
+    PeerId owner;                  ///< the agent that got the newest order
+    std::string owner_name;
+    PeerId relay;                  ///< carries this member's hooks
+    std::int32_t root_pid = 0;
+    std::array<PhaseTimes, kPhasesPerRound> times;
+    std::array<bool, kPhasesPerRound> ready{};
+    std::int64_t unlocked_us = -1;
+    std::vector<std::uint64_t> socket_inodes;
+    std::vector<InterfaceAddress> addresses;
+    SocketTable sockets;
+    std::uint32_t socket_count = 0;
+    std::optional<Record> record;  ///< restore: what the images folder held
+    CriuOutcome criu = CriuOutcome::running;
+    std::string detail;
+  };
+
+  [[nodiscard]] Phase phase() const { return phases_of(plan_.operation)[phase_index_]; }
+  [[nodiscard]] std::size_t index_of(Phase phase) const;
+  [[nodiscard]] Member* find(const MemberId& id);
+  [[nodiscard]] std::int64_t since_opened_us(TimePoint now) const;
+  [[nodiscard]] Message message(const MemberId& member, std::uint64_t sequence, Body body) const;
+  [[nodiscard]] Release release_of(std::size_t phase_index) const;
+
+  /// Why this event can't be, or nothing.
+  [[nodiscard]] std::optional<std::string> objection(Member& member, const HookEvent& event);
+  [[nodiscard]] std::optional<std::string> record_objection(Member& member, const HookEvent& event) const;
+  void order(Member& member, const Directory& directory, TimePoint now, Outbox& out);
+  [[nodiscard]] Order make_order(const Member& member) const;
+  [[nodiscard]] Record make_record(const Member& member) const;
+  void member_ready(Member& member, TimePoint now, Outbox& out);
+  void open_barrier(TimePoint now, Outbox& out);
+  void finish(TimePoint now, Outbox& out);
+  void order_unlock(Member& member, Outbox& out);
+  void answer_again(const Member& member, std::size_t phase_index, const PeerId& to, std::uint64_t sequence,
+                    TimePoint now, Outbox& out);
+  void tell_everyone(const Message& message, Outbox& out);
+  [[nodiscard]] Duration phase_limit(std::size_t phase_index) const;
+
+  RoundId id_;
+  GroupId group_;
+  OpenRound plan_;
+  std::vector<Member> members_;
+  std::unordered_map<MemberId, std::size_t> index_;
+  RoundState state_ = RoundState::open;
+  std::size_t phase_index_ = 0;
+  std::size_t ready_count_ = 0;    ///< members that are ready in the current phase
+  std::string reason_;
+  MemberId culprit_;
+  TimePoint opened_;
+  TimePoint phase_deadline_;
+  std::int64_t opened_unix_ms_;
+};
+
+/// What is wrong with a plan, as one line that names the member; nothing when it is sound.
+[[nodiscard]] std::optional<std::string> check_plan(const OpenRound& plan);
+
+}  // namespace lockstep::broker

@@ -1,0 +1,57 @@
+// lockstep-broker: configuration -> BrokerShell (sockets) -> BrokerCore (rounds).
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+
+#include "broker/broker_config.hpp"
+#include "broker/broker_shell.hpp"
+#include "common/log.hpp"
+#include "common/signals.hpp"
+
+namespace {
+
+constexpr int kExitUsage = 2;
+constexpr int kExitFailure = 1;
+constexpr const char* kDefaultConfig = "/etc/lockstep/broker.yaml";
+
+int complain(const lockstep::Error& error, int code) {
+  std::fprintf(stderr, "lockstep-broker: %s\n", error.message().c_str());
+  return code;
+}
+
+lockstep::Result<lockstep::broker::BrokerConfig> load(const std::string& path) {
+  // Without a file, and without being told of one, the defaults do: an ipc socket for this machine.
+  if (path.empty() && !std::filesystem::exists(kDefaultConfig)) return lockstep::broker::parse_broker_config("{}", "defaults");
+  return lockstep::broker::load_broker_config(path.empty() ? kDefaultConfig : path);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Keeps the members of a checkpoint or restore in step, phase by phase.", "lockstep-broker");
+  std::string config_path;
+  bool check_only = false;
+  app.add_option("--config", config_path, std::string("Configuration file (default: ") + kDefaultConfig + ", if there is one)");
+  app.add_flag("--check", check_only, "Read the configuration, say what is wrong with it, and exit");
+  app.set_version_flag("--version", LOCKSTEP_VERSION);
+  app.footer("Exit codes: 0 stopped by a signal, 1 could not serve, 2 usage or configuration.");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+
+  const auto config = load(config_path);
+  if (!config) return complain(config.error(), kExitUsage);
+  if (auto log = lockstep::setup_log("lockstep-broker", config->log_level); !log) return complain(log.error(), kExitUsage);
+  if (check_only) return 0;
+  auto stop = lockstep::open_signal_fd({SIGINT, SIGTERM});
+  if (!stop) return complain(stop.error(), kExitFailure);
+  auto shell = lockstep::broker::BrokerShell::create(*config, std::move(*stop));
+  if (!shell) return complain(shell.error(), kExitFailure);
+  for (const std::string& endpoint : config->listen) spdlog::info("listening on {}", endpoint);
+  spdlog::info("ready");
+  shell->run();
+  return 0;
+}

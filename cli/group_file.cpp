@@ -1,0 +1,181 @@
+#include "cli/group_file.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <filesystem>
+#include <map>
+
+#include "common/config.hpp"
+#include "common/endpoints.hpp"
+
+namespace lockstep::cli {
+namespace {
+
+using std::chrono::milliseconds;
+using namespace std::chrono_literals;
+
+constexpr pid_t kMaxPid = 4'194'304;  // the kernel's PID_MAX_LIMIT
+/// A lease much shorter than this would open a pod while its agent only waits for the processor.
+constexpr milliseconds kShortestLease = 1s;
+constexpr milliseconds kLongestWait = 1h;
+/// Options that lockstep gives to CRIU itself: a second, different one would break the round.
+constexpr std::array<std::string_view, 8> kOwnOptions{"--action-script", "--network-lock",  "--images-dir", "--tree",
+                                                       "--leave-running", "--leave-stopped", "--tcp-close",  "--log-file"};
+
+std::string absolute(const std::filesystem::path& folder, const std::string& path) {
+  return path.empty() ? path : (folder / path).lexically_normal().string();
+}
+
+/// A program with a slash is a path, as in a shell; one without is looked up in PATH when it is started.
+std::string program(const std::filesystem::path& folder, const std::string& name) {
+  return name.find('/') == std::string::npos ? name : absolute(folder, name);
+}
+
+void read_name(Config& config, std::string_view key, std::string& out) {
+  config.require(key);
+  config.text(key, out);
+  if (!out.empty() && !is_valid_name(out)) {
+    config.complain(key, "\"" + out + "\" is no name: 1 to 64 letters, digits, '.', '_' or '-', not beginning with '.'");
+  }
+}
+
+void read_endpoint(Config& config, std::string_view key, std::string& out) {
+  config.text(key, out);
+  if (out.empty()) return;
+  const auto endpoint = parse_endpoint(out);
+  if (!endpoint) return config.complain(key, endpoint.error().message());
+  if (endpoint->host == "*") config.complain(key, "\"*\" is where a broker listens; name its address");
+}
+
+void read_duration(Config& config, std::string_view key, std::uint32_t& out_ms, milliseconds min) {
+  milliseconds value{out_ms};
+  config.duration(key, value, min, kLongestWait);
+  out_ms = static_cast<std::uint32_t>(value.count());
+}
+
+void read_deadlines(Config& config, Deadlines& deadlines) {
+  auto section = config.section("deadlines");
+  if (!section) return;
+  read_duration(*section, "prepare", deadlines.prepare_ms, 100ms);
+  read_duration(*section, "lock", deadlines.lock_ms, 100ms);
+  read_duration(*section, "commit", deadlines.commit_ms, 100ms);
+  read_duration(*section, "finish", deadlines.finish_ms, 100ms);
+}
+
+void read_criu(Config& config, const std::filesystem::path& folder, std::vector<std::string>& command) {
+  config.texts("criu", command, true);
+  if (command.empty()) return config.complain("criu", "is an empty list; name the program");
+  command.front() = program(folder, command.front());
+}
+
+void read_criu_options(Config& config, std::vector<std::string>& options) {
+  std::vector<std::string> more;
+  config.texts("criu_options", more);
+  for (const auto& option : more) {
+    const std::string_view word = std::string_view(option).substr(0, option.find('='));
+    if (std::find(kOwnOptions.begin(), kOwnOptions.end(), word) == kOwnOptions.end()) continue;
+    return config.complain("criu_options", std::string(word) + " is set by lockstep, or would undo what it does");
+  }
+  options.insert(options.end(), more.begin(), more.end());
+}
+
+GroupMember read_member(Config& config, const std::filesystem::path& folder, const GroupMember& defaults) {
+  GroupMember member = defaults;
+  read_name(config, "id", member.id.value);
+  if (config.has("pid") && config.has("pidfile")) {
+    config.complain("pid", "name the tree by pid or by pidfile, not by both");
+  } else if (!config.has("pid") && !config.has("pidfile")) {
+    config.complain({}, "pid or pidfile is missing: how is the tree's root process found?");
+  }
+  pid_t pid = 0;
+  config.number("pid", pid, 1, kMaxPid);
+  if (pid != 0) member.pid = pid;
+  config.text("pidfile", member.pidfile);
+  config.require("images");
+  config.text("images", member.images);
+  config.text("pod", member.pod);
+  config.text("container", member.container);
+  if (!member.container.empty() && !is_valid_name(member.container)) {
+    config.complain("container", "expected a container id, or its beginning");
+  }
+  read_criu(config, folder, member.criu);
+  read_criu_options(config, member.criu_options);
+  for (auto* path : {&member.pidfile, &member.images, &member.pod}) *path = absolute(folder, *path);
+  return member;
+}
+
+/// "images/" and "images" are one folder.
+std::string without_slash(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  return path;
+}
+
+/// What no two members may have in common.
+void check_distinct(std::vector<Config>& configs, std::vector<GroupMember>& members) {
+  std::map<std::string, std::string> taken;  // kind and value -> the member that has it
+  const auto claim = [&](Config& config, std::string_view key, const std::string& value, const std::string& id) {
+    if (value.empty()) return;
+    const auto [entry, fresh] = taken.emplace(std::string(key) + " " + value, id);
+    if (!fresh) config.complain(key, "\"" + value + "\" is also that of member \"" + entry->second + "\"");
+  };
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    GroupMember& member = members[i];
+    member.images = without_slash(member.images);
+    claim(configs[i], "id", member.id.value, "#" + std::to_string(i));
+    claim(configs[i], "images", member.images, member.id.value);
+    claim(configs[i], "pidfile", member.pidfile, member.id.value);
+    if (member.pid) claim(configs[i], "pid", std::to_string(*member.pid), member.id.value);
+  }
+}
+
+void read_members(Config& config, const std::filesystem::path& folder, GroupFile& group) {
+  GroupMember defaults;
+  defaults.criu = {"criu"};
+  read_criu(config, folder, defaults.criu);
+  read_criu_options(config, defaults.criu_options);
+  config.require("members");
+  auto sections = config.sections("members");
+  if (config.has("members") && sections.empty()) config.complain("members", "a group has at least one member");
+  if (sections.size() > kMaxGroupMembers) {
+    return config.complain("members", "a group has at most " + std::to_string(kMaxGroupMembers) + " members");
+  }
+  for (auto& section : sections) group.members.push_back(read_member(section, folder, defaults));
+  check_distinct(sections, group.members);
+}
+
+Result<GroupFile> read_group(Config config, const std::string& name, const std::filesystem::path& folder) {
+  GroupFile group;
+  group.path = name;
+  read_name(config, "group", group.group.value);
+  read_endpoint(config, "broker", group.broker);
+  read_endpoint(config, "releases", group.releases);
+  config.text("socket_dir", group.socket_dir);
+  config.text("hook", group.hook);
+  group.socket_dir = absolute(folder, group.socket_dir);
+  group.hook = absolute(folder, group.hook);
+  read_deadlines(config, group.deadlines);
+  read_duration(config, "lease", group.lease_ms, kShortestLease);
+  read_members(config, folder, group);
+  if (auto done = config.finish(); !done) return Failure(done.error());
+  return group;
+}
+
+}  // namespace
+
+Result<GroupFile> load_group_file(const std::string& path) {
+  auto config = Config::load(path);
+  if (!config) return Failure(config.error());
+  std::error_code error;
+  const auto folder = std::filesystem::absolute(path, error).parent_path();
+  if (error) return fail(ErrorCode::system, "working folder of " + path, error.message());
+  return read_group(std::move(*config), path, folder);
+}
+
+Result<GroupFile> parse_group_file(const std::string& yaml, const std::string& name, const std::string& folder) {
+  auto config = Config::parse(yaml, name);
+  if (!config) return Failure(config.error());
+  return read_group(std::move(*config), name, folder);
+}
+
+}  // namespace lockstep::cli

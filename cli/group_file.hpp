@@ -1,0 +1,50 @@
+/// GROUP.yaml: which process trees are checkpointed and restored together, and how. lockstep-group(5) describes it for
+/// users. Reading it looks at nothing but the file: whether pids, folders and programs exist is preflight's business.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/ids.hpp"
+#include "common/result.hpp"
+#include "schemas/messages.hpp"
+
+namespace lockstep::cli {
+
+/// One member as the file names it, with the group's defaults filled in and every path made absolute.
+struct GroupMember {
+  MemberId id;
+  std::optional<pid_t> pid;               ///< either this
+  std::string pidfile;                    ///< or this
+  std::string images;
+  std::string pod;                        ///< the namespace to restore into; empty: the one it was dumped from
+  std::string container;
+  std::vector<std::string> criu;          ///< the command: a program and its first arguments; never empty
+  std::vector<std::string> criu_options;  ///< the group's, then its own
+};
+
+struct GroupFile {
+  std::string path;                       ///< the file itself, as the user named it
+  GroupId group;
+  std::string broker;                     ///< empty where the file names none
+  std::string releases;                   ///< empty: derived from the broker's endpoint
+  std::string socket_dir = "/run/lockstep";
+  std::string hook;                       ///< empty: the one that was installed with this program
+  Deadlines deadlines;
+  std::uint32_t lease_ms = 15'000;
+  std::vector<GroupMember> members;
+};
+
+/// The most members of one group. (Each is a CRIU process at the same time.)
+inline constexpr std::size_t kMaxGroupMembers = 1'000;
+
+/// Reads and checks a file. Errors name file, line and field.
+[[nodiscard]] Result<GroupFile> load_group_file(const std::string& path);
+/// The same from memory; relative paths are taken from `folder`.
+[[nodiscard]] Result<GroupFile> parse_group_file(const std::string& yaml, const std::string& name, const std::string& folder);
+
+}  // namespace lockstep::cli

@@ -1,0 +1,109 @@
+#include "cli/report.hpp"
+
+#include <algorithm>
+
+#include "cli/text_table.hpp"
+
+namespace lockstep::cli {
+namespace {
+
+/// CRIU's own time for the column in the middle: how long the tree stood still, or how long its restore took.
+std::string criu_time(const CriuTimes& times) {
+  if (times.dump) return in_ms(times.dump->frozen.count());
+  if (times.restore) return in_ms(times.restore->restoring.count());
+  return "-";
+}
+
+std::string table_text(const Report& report) {
+  const RoundStatus& status = report.outcome.status;
+  const bool dump = status.operation == Operation::dump;
+  TextTable table({"member", "arrived", "locked", dump ? "frozen" : "criu", dump ? "dumped" : "restored", "released",
+                   "unlocked", "sockets", "criu's end"});
+  for (std::size_t i = 0; i < status.members.size(); ++i) {
+    const MemberStatus& member = status.members[i];
+    const MemberRun& run = report.members[i].run;
+    const auto& phases = member.phases;
+    const std::int64_t unlocked = member.unlocked_us >= 0 ? member.unlocked_us : phases[3].ready_us;
+    table.add({member.id.value, in_ms(phases[0].arrived_us), in_ms(phases[1].ready_us), criu_time(report.members[i].times),
+               in_ms(phases[2].arrived_us), in_ms(phases[2].released_us), in_ms(unlocked), std::to_string(member.sockets),
+               run.ok() ? "ok" : (run.exit ? run.exit->text() : "not started")});
+  }
+  const std::string note = dump ? "frozen: CRIU's own measure of how long the tree stood still"
+                                : "criu: CRIU's own measure of the whole restore";
+  return table.text() + "(milliseconds since the round was opened; " + note + ")\n";
+}
+
+std::string indented(const std::string& text) {
+  std::string result = "  ";
+  for (const char c : text) result += c == '\n' ? "\n  " : std::string(1, c);
+  return result;
+}
+
+std::string failures_text(const Report& report) {
+  std::string text;
+  for (std::size_t i = 0; i < report.members.size(); ++i) {
+    const MemberReport& member = report.members[i];
+    if (member.run.ok()) continue;
+    const std::string& id = report.outcome.status.members[i].id.value;
+    text += "member \"" + id + "\": criu failed; see " + member.log + "\n";
+    if (!member.run.detail.empty()) text += indented(printable(member.run.detail)) + "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+Verdict verdict_of(const RoundOutcome& outcome) {
+  const bool all_ok = std::all_of(outcome.runs.begin(), outcome.runs.end(), [](const MemberRun& run) { return run.ok(); });
+  if (outcome.status.state == RoundState::aborted) return Verdict::aborted;
+  if (outcome.status.state == RoundState::complete) return all_ok ? Verdict::committed : Verdict::failed;
+  if (!outcome.broker_lost.empty()) return Verdict::unknown;
+  return outcome.status.state == RoundState::committed ? Verdict::failed : Verdict::unknown;
+}
+
+ExitCode exit_code_of(Verdict verdict) {
+  if (verdict == Verdict::committed) return kDone;
+  return verdict == Verdict::unknown ? kUnreachable : kFailed;
+}
+
+std::string_view to_string(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::committed: return "committed";
+    case Verdict::failed: return "failed";
+    case Verdict::aborted: return "aborted";
+    case Verdict::unknown: return "unknown";
+  }
+  return "unknown";
+}
+
+std::string verdict_line(const Report& report) {
+  const RoundStatus& status = report.outcome.status;
+  const std::string what = std::string(to_string(status.operation)) + " round " + report.round.value + " of group " +
+                           report.group.value;
+  const std::size_t count = status.members.size();
+  const std::string facts = std::to_string(count) + (count == 1 ? " member, " : " members, ") +
+                            std::to_string(report.outcome.duration.count()) + " ms";
+  const std::string culprit = status.culprit.empty() ? "" : " (member " + status.culprit.value + ")";
+  switch (verdict_of(report.outcome)) {
+    case Verdict::committed: return what + ": committed, " + facts;
+    case Verdict::failed: {
+      const std::string why = status.reason.empty() ? "not every member saw it through" : status.reason + culprit;
+      return what + ": committed, but " + printable(why) + ", " + facts;
+    }
+    case Verdict::aborted: return what + ": aborted: " + printable(status.reason) + culprit + ", " + facts;
+    case Verdict::unknown: break;
+  }
+  const std::string why = report.outcome.broker_lost.empty() ? "the round did not end in time" : report.outcome.broker_lost;
+  return what + ": not known: " + printable(why) + ", " + facts;
+}
+
+std::string report_text(const Report& report, const TimelineStyle& style) {
+  std::string text = table_text(report);
+  if (const std::string timeline = draw_timeline(report.outcome.status, style); !timeline.empty()) text += "\n" + timeline;
+  if (const std::string failures = failures_text(report); !failures.empty()) text += "\n" + failures;
+  if (!report.notes.empty()) text += "\n";
+  for (const auto& note : report.notes) text += printable(note) + "\n";
+  return text + "\n" + verdict_line(report) + "\n";
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,48 @@
+/// What a round has come to, for people; report_json.hpp says the same for programs.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/criu_stats.hpp"
+#include "cli/exit_code.hpp"
+#include "cli/round_driver.hpp"
+#include "cli/timeline.hpp"
+#include "schemas/messages.hpp"
+
+namespace lockstep::cli {
+
+enum class Verdict : std::uint8_t {
+  committed,   ///< and nothing is left to do
+  failed,      ///< committed, but a member did not see it through
+  aborted,     ///< nothing was committed
+  unknown,     ///< the broker was lost; `notes` say what the images folders tell
+};
+
+struct MemberReport {
+  std::string images;
+  std::string log;
+  pid_t pid = 0;               ///< dump: the dumped root task. Restore: the restored one, 0 when there is none
+  MemberRun run;
+  CriuTimes times;             ///< empty where CRIU has left none
+};
+
+struct Report {
+  RoundId round;
+  GroupId group;
+  RoundOutcome outcome;                ///< its status lists the members, in the same order as `members`
+  std::vector<MemberReport> members;
+  std::vector<std::string> notes;      ///< what the user should know besides
+  milliseconds sync{};                 ///< dump: how long it took to get the images to the disk, when nobody was frozen
+};
+
+[[nodiscard]] Verdict verdict_of(const RoundOutcome& outcome);
+[[nodiscard]] ExitCode exit_code_of(Verdict verdict);
+[[nodiscard]] std::string_view to_string(Verdict verdict);
+
+/// The table, the timeline, each failed member's words, the notes, and the verdict as the last line.
+[[nodiscard]] std::string report_text(const Report& report, const TimelineStyle& style);
+/// The last line alone.
+[[nodiscard]] std::string verdict_line(const Report& report);
+
+}  // namespace lockstep::cli

@@ -1,0 +1,130 @@
+#include "cli/report_json.hpp"
+
+#include <nlohmann/json.hpp>
+
+namespace lockstep::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json time_json(std::int64_t microseconds) { return microseconds < 0 ? Json(nullptr) : Json(microseconds); }
+
+Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+/// Texts of logs and peers may hold any bytes: what is no UTF-8 is replaced, never thrown about.
+std::string dump(const Json& json, bool compact) {
+  return json.dump(compact ? -1 : 2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Json phases_json(Operation operation, const MemberStatus& member) {
+  Json phases = Json::object();
+  for (std::size_t i = 0; i < kPhasesPerRound; ++i) {
+    const PhaseTimes& times = member.phases[i];
+    phases[std::string(to_string(phases_of(operation)[i]))] = {{"arrived_us", time_json(times.arrived_us)},
+                                                               {"ready_us", time_json(times.ready_us)},
+                                                               {"released_us", time_json(times.released_us)}};
+  }
+  return phases;
+}
+
+Json times_json(const CriuTimes& times) {
+  if (times.dump) {
+    return {{"freezing_us", times.dump->freezing.count()},
+            {"frozen_us", times.dump->frozen.count()},
+            {"memory_dump_us", times.dump->memory_dump.count()},
+            {"memory_write_us", times.dump->memory_write.count()}};
+  }
+  if (times.restore) {
+    return {{"forking_us", times.restore->forking.count()}, {"restoring_us", times.restore->restoring.count()}};
+  }
+  return nullptr;
+}
+
+Json criu_json(const MemberReport& member) {
+  const MemberRun& run = member.run;
+  Json json = {{"ok", run.ok()}, {"exit_code", nullptr}, {"signal", nullptr}, {"ended_ms", run.ended.count()}};
+  if (run.exit) json[run.exit->signal == 0 ? "exit_code" : "signal"] = run.exit->signal == 0 ? run.exit->code : run.exit->signal;
+  json["detail"] = text_or_null(run.detail);
+  json["log"] = member.log;
+  json["times"] = times_json(member.times);
+  return json;
+}
+
+Json member_json(Operation operation, const MemberStatus& status, const MemberReport& member) {
+  return {{"id", status.id.value},
+          {"pid", member.pid == 0 ? Json(nullptr) : Json(member.pid)},
+          {"pod", {{"boot_id", status.pod.boot_id}, {"netns_inode", status.pod.netns_inode}}},
+          {"agent", text_or_null(status.agent)},
+          {"images", member.images},
+          {"sockets", status.sockets},
+          {"phases", phases_json(operation, status)},
+          {"unlocked_us", time_json(status.unlocked_us)},
+          {"detail", text_or_null(status.detail)},
+          {"criu", criu_json(member)}};
+}
+
+Json agent_json(const AgentStatus& agent) {
+  return {{"name", agent.name},       {"role", to_string(agent.role)},    {"boot_id", agent.boot_id},
+          {"pods", agent.pods},       {"whole_node", agent.whole_node},   {"last_heard_ms", agent.last_heard_ms}};
+}
+
+Json round_json(const RoundSummary& round) {
+  return {{"round", round.id.value},
+          {"group", round.group.value},
+          {"operation", to_string(round.operation)},
+          {"state", to_string(round.state)},
+          {"phase", to_string(round.phase)},
+          {"members", round.members},
+          {"opened_unix_ms", round.opened_unix_ms},
+          {"reason", text_or_null(round.reason)},
+          {"culprit", text_or_null(round.culprit.value)}};
+}
+
+}  // namespace
+
+std::string report_json(const Report& report) {
+  const RoundStatus& status = report.outcome.status;
+  const Verdict verdict = verdict_of(report.outcome);
+  Json json = {{"operation", to_string(status.operation)},
+               {"round", report.round.value},
+               {"group", report.group.value},
+               {"verdict", to_string(verdict)},
+               {"exit_code", static_cast<int>(exit_code_of(verdict))},
+               {"state", to_string(status.state)},
+               {"phase", to_string(status.phase)},
+               {"reason", text_or_null(status.reason)},
+               {"culprit", text_or_null(status.culprit.value)},
+               {"broker_lost", text_or_null(report.outcome.broker_lost)},
+               {"interrupted", report.outcome.interrupted},
+               {"leave_running", status.leave_running},
+               {"opened_unix_ms", status.opened_unix_ms},
+               {"duration_ms", report.outcome.duration.count()},
+               {"sync_ms", report.sync.count()},
+               {"notes", report.notes},
+               {"members", Json::array()}};
+  for (std::size_t i = 0; i < status.members.size(); ++i) {
+    json["members"].push_back(member_json(status.operation, status.members[i], report.members[i]));
+  }
+  return dump(json, false);
+}
+
+std::string status_json(const BrokerStatus& status, bool compact) {
+  const Counters& counters = status.counters;
+  Json json = {{"broker", status.broker}, {"up_ms", status.up_ms}, {"agents", Json::array()}, {"rounds", Json::array()}};
+  for (const auto& agent : status.agents) json["agents"].push_back(agent_json(agent));
+  for (const auto& round : status.rounds) json["rounds"].push_back(round_json(round));
+  json["counters"] = {{"messages", counters.messages},
+                      {"malformed", counters.malformed},
+                      {"refused", counters.refused},
+                      {"unroutable", counters.unroutable},
+                      {"rounds_opened", counters.rounds_opened},
+                      {"rounds_committed", counters.rounds_committed},
+                      {"rounds_aborted", counters.rounds_aborted}};
+  return dump(json, compact);
+}
+
+std::string error_json(const Error& error, int exit_code) {
+  return dump(Json{{"error", {{"message", error.message()}}}, {"exit_code", exit_code}}, false);
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,20 @@
+/// Reports as JSON, one object each. Keys are snake_case and stable, those of times end in their unit, and a time that
+/// has not come is null.
+#pragma once
+
+#include <string>
+
+#include "cli/report.hpp"
+#include "common/result.hpp"
+#include "schemas/messages.hpp"
+
+namespace lockstep::cli {
+
+/// A round's report, indented, with a newline at its end.
+[[nodiscard]] std::string report_json(const Report& report);
+/// The answer to `lockstep status`; on one line when `compact`, so that --watch gives a line for each second.
+[[nodiscard]] std::string status_json(const BrokerStatus& status, bool compact);
+/// A command that ended before its round began: {"error": {"message": …}, "exit_code": …}.
+[[nodiscard]] std::string error_json(const Error& error, int exit_code);
+
+}  // namespace lockstep::cli

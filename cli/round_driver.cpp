@@ -1,0 +1,258 @@
+#include "cli/round_driver.hpp"
+
+#include <signal.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "cli/files.hpp"
+
+namespace lockstep::cli {
+namespace {
+
+constexpr milliseconds kFirstRepeat{200};
+constexpr milliseconds kLastRepeat{1'000};
+constexpr milliseconds kRedraw{100};
+constexpr std::size_t kLogTail = 64 * 1024;
+constexpr std::size_t kDetail = 1024;
+
+/// How far a round has come: the number of things that have happened in it. PUB and ROUTER are two ways, and what comes
+/// second may be the older one.
+std::size_t progress(const RoundStatus& status) {
+  const auto passed = [](std::int64_t time) { return std::size_t{time >= 0}; };
+  std::size_t count = static_cast<std::size_t>(status.state != RoundState::open) +
+                      static_cast<std::size_t>(status.state == RoundState::complete);
+  for (const auto& member : status.members) {
+    for (const auto& times : member.phases) {
+      count += passed(times.arrived_us) + passed(times.ready_us) + passed(times.released_us);
+    }
+    count += passed(member.unlocked_us) + static_cast<std::size_t>(member.criu != CriuOutcome::running);
+  }
+  return count;
+}
+
+/// Why a CRIU failed: the error lines of its log, else what it has printed, else how it ended.
+std::string explain(const CriuCommand& command, const ProcessExit& exit) {
+  for (const auto& path : {command.log, command.output}) {
+    const auto text = read_tail(path, kLogTail);
+    if (!text) continue;
+    auto lines = error_lines(*text, kDetail);
+    if (lines.empty() && path == command.output) lines = text->substr(text->size() - std::min(text->size(), kDetail));
+    if (!lines.empty()) return lines;
+  }
+  return exit.text() + ", and no error in " + command.log;
+}
+
+}  // namespace
+
+Result<void> RoundDriver::open() {
+  const auto answer = broker_.request(message(plan_.open, {}), patience_.answer);
+  if (!answer) return Failure(answer.error());
+  const auto* status = std::get_if<RoundStatus>(&answer->body);
+  if (status == nullptr || status->members.size() != plan_.open.members.size()) {
+    return fail(ErrorCode::unavailable, "the broker's answer to OpenRound makes no sense",
+                "it is " + std::string(type_name(answer->body)));
+  }
+  opened_ = last_heard_ = Clock::now();
+  status_ = *status;
+  return {};
+}
+
+void RoundDriver::give_up(const std::string& reason) {
+  const auto answer = broker_.request(message(AbortRound{reason}, {}), patience_.answer);
+  if (!answer) display_.note("could not abort the round: " + answer.error().message());
+}
+
+RoundOutcome RoundDriver::run() {
+  start_all();
+  next_repeat_ = Clock::now() + kFirstRepeat;
+  repeat_after_ = kFirstRepeat;
+  while (!finished()) {
+    display_.update(status_, elapsed());
+    wait_for_event();
+    take_signals();
+    take_messages();
+    take_ends();
+    on_time();
+  }
+  display_.update(status_, elapsed());
+  return RoundOutcome{status_, runs_, elapsed(), signals_taken_ > 0, lost_};
+}
+
+// --- CRIU -----------------------------------------------------------------------------------------------------------
+
+void RoundDriver::start_all() {
+  runs_.resize(plan_.commands.size());
+  for (std::size_t i = 0; i < plan_.commands.size(); ++i) {
+    // The log of an earlier try would explain a failure of this one.
+    (void)remove_file(plan_.commands[i].log);
+    auto process = CriuProcess::start(plan_.commands[i]);
+    processes_.emplace_back();
+    if (process) {
+      processes_.back().emplace(std::move(*process));
+      continue;
+    }
+    runs_[i].detail = process.error().message();
+    report_end(i);
+  }
+}
+
+void RoundDriver::take_ends() {
+  for (std::size_t i = 0; i < processes_.size(); ++i) {
+    if (!processes_[i]) continue;
+    const auto exit = processes_[i]->poll();
+    if (!exit) continue;
+    runs_[i].exit = exit;
+    if (!exit->ok()) runs_[i].detail = explain(plan_.commands[i], *exit);
+    processes_[i].reset();
+    report_end(i);
+  }
+}
+
+void RoundDriver::report_end(std::size_t index) {
+  runs_[index].ended = elapsed();
+  say(MemberResult{runs_[index].ok(), runs_[index].detail}, plan_.open.members[index].id);
+}
+
+void RoundDriver::terminate(const std::string& why) {
+  if (terminated_) return;
+  terminated_ = Clock::now();
+  for (std::size_t i = 0; i < processes_.size(); ++i) {
+    if (!processes_[i]) continue;
+    display_.note(why + ": ending criu of member \"" + plan_.open.members[i].id.value + "\"");
+    processes_[i]->signal_group(SIGTERM);
+  }
+}
+
+// --- the broker -----------------------------------------------------------------------------------------------------
+
+Message RoundDriver::message(Body body, const MemberId& member) const {
+  return Message{plan_.round, plan_.group, member, 0, std::move(body)};
+}
+
+/// Sends what has to be answered, however often it takes.
+void RoundDriver::say(Body body, const MemberId& member) {
+  unanswered_.push_back(message(std::move(body), member));
+  broker_.send(unanswered_.back());
+  next_repeat_ = std::min(next_repeat_, Clock::now() + kFirstRepeat);
+  repeat_after_ = kFirstRepeat;
+}
+
+void RoundDriver::repeat_questions() {
+  for (auto& question : unanswered_) broker_.send(question);
+  auto get = message(GetRound{}, {});
+  broker_.send(get);
+  repeat_after_ = std::min(2 * repeat_after_, kLastRepeat);
+  next_repeat_ = Clock::now() + repeat_after_;
+}
+
+void RoundDriver::take_messages() {
+  while (const auto incoming = broker_.receive()) {
+    const Message& message = incoming->message;
+    if (const auto* refused = std::get_if<Refused>(&message.body)) {
+      take_refusal(message, *refused);
+    } else if (message.round == plan_.round) {
+      if (!incoming->published) last_heard_ = Clock::now();
+      take_status(message);
+    }
+  }
+}
+
+void RoundDriver::take_status(const Message& message) {
+  const auto* status = std::get_if<RoundStatus>(&message.body);
+  if (status == nullptr || status->members.size() != plan_.open.members.size()) return;
+  std::erase_if(unanswered_, [&](const Message& each) { return each.sequence == message.sequence; });
+  if (progress(*status) > progress(status_)) repeat_after_ = kFirstRepeat;
+  if (progress(*status) >= progress(status_)) status_ = *status;
+}
+
+void RoundDriver::take_refusal(const Message& answer, const Refused& refused) {
+  if (refused.say_hello) {
+    broker_.hello_again();
+    next_repeat_ = Clock::now();
+    return;
+  }
+  // It has taken this round once. That it does not any more means that it was restarted, or has been up too long.
+  if (answer.round != plan_.round || forgotten_) return;
+  forgotten_ = true;
+  lost_ = "the broker does not know the round any more (" + refused.reason + "); was it restarted?";
+  display_.note(lost_ + " Waiting for criu to end.");
+}
+
+// --- signals and time -----------------------------------------------------------------------------------------------
+
+void RoundDriver::take_signals() {
+  for (int count = signals_.take(); count > 0; --count) {
+    ++signals_taken_;
+    if (signals_taken_ == 1) {
+      display_.note("interrupted: aborting the round. Once more ends criu by force.");
+      say(AbortRound{"interrupted by the operator"}, {});
+    } else {
+      terminate("interrupted again");
+    }
+  }
+}
+
+void RoundDriver::on_time() {
+  const TimePoint now = Clock::now();
+  if (now >= next_repeat_) repeat_questions();
+  const bool silent = now - last_heard_ > patience_.answer;
+  if (silent && lost_.empty()) {
+    lost_ = "the broker at " + broker_.address() + " has said nothing for " + std::to_string(patience_.answer.count()) + " ms";
+    display_.note(lost_ + ". Hooks that get no answer fail, and their trees run on. Waiting for criu to end.");
+  } else if (!silent && !forgotten_ && !lost_.empty()) {
+    display_.note("the broker is back");
+    lost_.clear();
+  }
+  const bool only_criu = round_over() || !lost_.empty();
+  if (!only_criu) waiting_since_.reset();
+  if (only_criu && !waiting_since_) waiting_since_ = now;
+  // A round that is over has been decided everywhere; without a broker each agent and hook decides in its own time.
+  const milliseconds patience = patience_.criu_after_round + (round_over() ? milliseconds(0) : longest_round());
+  if (waiting_since_ && now - *waiting_since_ > patience) terminate("the round is over and criu is not");
+  if (terminated_ && now - *terminated_ > patience_.criu_after_term) {
+    for (const auto& process : processes_) {
+      if (process) process->signal_group(SIGKILL);
+    }
+  }
+}
+
+void RoundDriver::wait_for_event() {
+  std::vector<zmq::pollitem_t> items;
+  broker_.add_to(items);
+  items.push_back({nullptr, signals_.fd(), ZMQ_POLLIN, 0});
+  for (const auto& process : processes_) {
+    if (process) items.push_back({nullptr, process->pidfd(), ZMQ_POLLIN, 0});
+  }
+  auto wait = std::chrono::ceil<milliseconds>(next_repeat_ - Clock::now());
+  if (display_.is_live()) wait = std::min(wait, kRedraw);
+  try {
+    zmq::poll(items, std::clamp(wait, milliseconds(0), kLastRepeat));
+  } catch (const zmq::error_t&) {
+    // A signal that nobody blocks; whatever has happened is looked at next.
+  }
+}
+
+milliseconds RoundDriver::elapsed() const { return std::chrono::duration_cast<milliseconds>(Clock::now() - opened_); }
+
+milliseconds RoundDriver::longest_round() const {
+  const Deadlines& limits = plan_.open.deadlines;
+  return milliseconds(std::int64_t{limits.prepare_ms} + limits.lock_ms + limits.commit_ms + limits.finish_ms);
+}
+
+bool RoundDriver::all_ended() const {
+  return std::none_of(processes_.begin(), processes_.end(), [](const auto& process) { return process.has_value(); });
+}
+
+bool RoundDriver::round_over() const {
+  return status_.state == RoundState::complete || status_.state == RoundState::aborted;
+}
+
+bool RoundDriver::finished() const {
+  if (!all_ended()) return false;
+  if (!lost_.empty()) return true;
+  if (round_over() && unanswered_.empty()) return true;
+  return elapsed() > longest_round() + 2 * patience_.criu_after_round;
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that lockstep needs, those of them that are missing. Debian 12 and 13.
+# As a program: packages.sh SET…        As a library: source it, then install_packages SET…
+set -euo pipefail
+# shellcheck source=lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# packages_of SET: its packages, separated by blanks.
+packages_of() {
+  case $1 in
+    build)
+      echo g++ cmake ninja-build pkg-config \
+        libzmq3-dev cppzmq-dev libmsgpack-cxx-dev libspdlog-dev libexpected-dev libyaml-cpp-dev \
+        libnl-3-dev libnl-route-3-dev libnl-idiag-3-dev nlohmann-json3-dev libcli11-dev \
+        libprotobuf-dev protobuf-compiler libgtest-dev libgmock-dev libbenchmark-dev
+      ;;
+    run) echo iproute2 nftables iptables util-linux ;;
+    criu) echo mmdebstrap ;; # only where the machine's own criu does not do
+    *) die "no set of packages is called '$1'; there are: build, run, criu" ;;
+  esac
+}
+
+# The packages among the arguments that are not installed.
+missing_packages() {
+  local installed
+  # dpkg-query fails when it does not know one of them; it still lists the others.
+  installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null || true)
+  printf '%s installed\n' "$@" | sort -u | comm -23 - <(sort -u <<<"$installed") | cut -d' ' -f1
+}
+
+apt_install() {
+  DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 \
+    install --no-install-recommends "$@"
+}
+
+# The lists may be missing altogether (container images come without), or be too old to name files that still exist.
+install_after_update() {
+  apt_install "$@" || { apt-get -q -o DPkg::Lock::Timeout=120 update && apt_install "$@"; }
+}
+
+install_packages() {
+  local -a wanted missing
+  local set names
+  for set in "$@"; do
+    names=$(packages_of "$set")
+    read -ra missing <<<"$names"
+    wanted+=("${missing[@]}")
+  done
+  mapfile -t missing < <(missing_packages "${wanted[@]}")
+  ((${#missing[@]} > 0)) || return 0
+  command -v apt-get >/dev/null || die "needs the programs of these Debian packages: ${missing[*]}"
+  [[ $EUID -eq 0 ]] || die "must run as root to install: ${missing[*]}"
+  with_progress "installing ${#missing[@]} packages" install_after_update "${missing[@]}" ||
+    die "could not install: ${missing[*]}"
+}
+
+if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
+  (($# > 0)) || die "usage: packages.sh SET…   (build, run, criu)"
+  install_packages "$@"
+fi

@@ -1,0 +1,333 @@
+#include "schemas/codec.hpp"
+
+#include <algorithm>
+#include <array>
+#include <concepts>
+#include <cstdint>
+#include <cstring>
+#include <msgpack.hpp>
+#include <type_traits>
+#include <utility>
+
+namespace lockstep {
+namespace {
+
+// --- writing --------------------------------------------------------------------------------------------------------
+
+/// A growing string as msgpack's output.
+struct Buffer {
+  std::string bytes;
+  void write(const char* data, std::size_t size) { bytes.append(data, size); }
+};
+
+using Packer = msgpack::packer<Buffer>;
+
+template <class T>
+concept HasFields = requires(T& value) { T::fields(value); };
+
+template <class T>
+struct IsName : std::false_type {};
+template <class Tag>
+struct IsName<Name<Tag>> : std::true_type {};
+
+template <class T>
+void write(Packer& out, const T& value);
+
+template <class T>
+void write_array(Packer& out, const T& values) {
+  out.pack_array(static_cast<std::uint32_t>(values.size()));
+  for (const auto& value : values) write(out, value);
+}
+
+void write_bytes(Packer& out, std::string_view bytes) {
+  out.pack_str(static_cast<std::uint32_t>(bytes.size()));
+  out.pack_str_body(bytes.data(), static_cast<std::uint32_t>(bytes.size()));
+}
+
+template <class T>
+void write(Packer& out, const T& value) {
+  if constexpr (std::is_enum_v<T>) {
+    out.pack(static_cast<std::uint64_t>(value));
+  } else if constexpr (std::is_arithmetic_v<T>) {
+    out.pack(value);
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    write_bytes(out, value);
+  } else if constexpr (IsName<T>::value) {
+    write_bytes(out, value.value);
+  } else if constexpr (std::is_same_v<T, Blob>) {
+    out.pack_bin(static_cast<std::uint32_t>(value.bytes.size()));
+    out.pack_bin_body(value.bytes.data(), static_cast<std::uint32_t>(value.bytes.size()));
+  } else if constexpr (std::is_same_v<T, PodId>) {
+    out.pack_array(2);
+    write_bytes(out, value.boot_id);
+    out.pack(value.netns_inode);
+  } else if constexpr (std::is_same_v<T, std::array<std::uint8_t, 16>>) {
+    out.pack_bin(16);
+    out.pack_bin_body(reinterpret_cast<const char*>(value.data()), 16);
+  } else if constexpr (HasFields<const T>) {
+    std::apply(
+        [&](const auto&... field) {
+          out.pack_array(sizeof...(field));
+          (write(out, field), ...);
+        },
+        T::fields(value));
+  } else {
+    write_array(out, value);
+  }
+}
+
+// --- reading --------------------------------------------------------------------------------------------------------
+
+using Object = msgpack::object;
+
+template <class T>
+[[nodiscard]] bool read(const Object& in, T& value);
+
+[[nodiscard]] bool read_text(const Object& in, std::string& text, std::size_t limit) {
+  if (in.type != msgpack::type::STR || in.via.str.size > limit) return false;
+  text.assign(in.via.str.ptr, in.via.str.size);
+  return true;
+}
+
+template <std::integral T>
+[[nodiscard]] bool read_integer(const Object& in, T& value) {
+  if (in.type == msgpack::type::POSITIVE_INTEGER) {
+    value = static_cast<T>(in.via.u64);
+    return std::in_range<T>(in.via.u64);
+  }
+  if (in.type == msgpack::type::NEGATIVE_INTEGER) {
+    value = static_cast<T>(in.via.i64);
+    return std::in_range<T>(in.via.i64);
+  }
+  return false;
+}
+
+/// The range of each enum that travels.
+constexpr std::uint64_t last(Operation) { return static_cast<std::uint64_t>(Operation::restore); }
+constexpr std::uint64_t last(Phase) { return static_cast<std::uint64_t>(Phase::resume); }
+constexpr std::uint64_t last(HookAction) { return static_cast<std::uint64_t>(HookAction::post_restore); }
+constexpr std::uint64_t last(Verdict) { return static_cast<std::uint64_t>(Verdict::abort); }
+constexpr std::uint64_t last(Role) { return static_cast<std::uint64_t>(Role::client); }
+constexpr std::uint64_t last(RoundState) { return static_cast<std::uint64_t>(RoundState::aborted); }
+constexpr std::uint64_t last(CriuOutcome) { return static_cast<std::uint64_t>(CriuOutcome::failed); }
+constexpr std::uint64_t last(TcpState) { return static_cast<std::uint64_t>(TcpState::new_syn_recv); }
+constexpr std::uint64_t last(IpFamily) { return static_cast<std::uint64_t>(IpFamily::v6); }
+
+template <class E>
+[[nodiscard]] bool read_enum(const Object& in, E& value) {
+  std::uint64_t number = 0;
+  if (!read_integer(in, number)) return false;
+  if (number > last(value)) return false;
+  value = static_cast<E>(number);
+  if constexpr (std::is_same_v<E, IpFamily>) return value == IpFamily::v4 || value == IpFamily::v6;
+  if constexpr (std::is_same_v<E, TcpState>) return number != 0;
+  return true;
+}
+
+template <class T>
+constexpr std::size_t count_limit() {
+  using Item = typename T::value_type;
+  return std::is_same_v<Item, Socket> || std::is_same_v<Item, std::uint64_t> ? kMaxSockets : kMaxMembers;
+}
+
+template <class T>
+[[nodiscard]] bool read_vector(const Object& in, T& values) {
+  if (in.type != msgpack::type::ARRAY || in.via.array.size > count_limit<T>()) return false;
+  values.clear();
+  // No reserve(): elements of one byte each would get the room of whole structs before the first is found wrong.
+  for (std::uint32_t i = 0; i < in.via.array.size; ++i) {
+    if (!read(in.via.array.ptr[i], values.emplace_back())) return false;
+  }
+  return true;
+}
+
+template <class T>
+[[nodiscard]] bool read_fields(const Object& in, T& value) {
+  if (in.type != msgpack::type::ARRAY) return false;
+  return std::apply(
+      [&](auto&... field) {
+        if (in.via.array.size < sizeof...(field)) return false;
+        [[maybe_unused]] std::uint32_t index = 0;
+        return (read(in.via.array.ptr[index++], field) && ...);
+      },
+      T::fields(value));
+}
+
+template <class T>
+[[nodiscard]] bool read(const Object& in, T& value) {
+  if constexpr (std::is_same_v<T, bool>) {
+    if (in.type != msgpack::type::BOOLEAN) return false;
+    value = in.via.boolean;
+    return true;
+  } else if constexpr (std::is_enum_v<T>) {
+    return read_enum(in, value);
+  } else if constexpr (std::is_integral_v<T>) {
+    return read_integer(in, value);
+  } else if constexpr (std::is_same_v<T, std::string>) {
+    return read_text(in, value, kMaxText);
+  } else if constexpr (IsName<T>::value) {
+    return read_text(in, value.value, kMaxNameLength) && (value.empty() || is_valid_name(value.value));
+  } else if constexpr (std::is_same_v<T, Blob>) {
+    if (in.type != msgpack::type::BIN) return false;
+    value.bytes.assign(in.via.bin.ptr, in.via.bin.size);
+    return true;
+  } else if constexpr (std::is_same_v<T, PodId>) {
+    return in.type == msgpack::type::ARRAY && in.via.array.size >= 2 &&
+           read_text(in.via.array.ptr[0], value.boot_id, kMaxNameLength) &&
+           read_integer(in.via.array.ptr[1], value.netns_inode);
+  } else if constexpr (std::is_same_v<T, std::array<std::uint8_t, 16>>) {
+    if (in.type != msgpack::type::BIN || in.via.bin.size != value.size()) return false;
+    std::memcpy(value.data(), in.via.bin.ptr, value.size());
+    return true;
+  } else if constexpr (std::is_same_v<T, std::array<PhaseTimes, kPhasesPerRound>>) {
+    if (in.type != msgpack::type::ARRAY || in.via.array.size != value.size()) return false;
+    for (std::uint32_t i = 0; i < value.size(); ++i) {
+      if (!read(in.via.array.ptr[i], value[i])) return false;
+    }
+    return true;
+  } else if constexpr (HasFields<T>) {
+    return read_fields(in, value);
+  } else {
+    return read_vector(in, value);
+  }
+}
+
+/// msgpack's own limits; without them (they default to 2^32 - 1) five bytes can ask for gigabytes. An array can't have
+/// more elements than there are bytes.
+msgpack::unpack_limit unpack_limits(std::size_t frame) {
+  return msgpack::unpack_limit(/*array=*/std::min(kMaxSockets, frame), /*map=*/0, /*str=*/kMaxText, /*bin=*/kMaxFrame,
+                               /*ext=*/0, /*depth=*/8);
+}
+
+/// Decodes exactly one object that fills `bytes`, and hands it to `use`.
+template <class Use>
+[[nodiscard]] bool with_object(std::string_view bytes, const Use& use) {
+  try {
+    std::size_t offset = 0;
+    const msgpack::object_handle handle =
+        msgpack::unpack(bytes.data(), bytes.size(), offset, nullptr, nullptr, unpack_limits(bytes.size()));
+    return offset == bytes.size() && use(handle.get());
+  } catch (const std::exception&) {  // what msgpack throws for truncated, unknown and oversized input
+    return false;
+  }
+}
+
+/// Reads body number `type`, trying the variant's alternatives in turn at compile time.
+template <std::size_t Index = 0>
+[[nodiscard]] bool read_body(std::size_t type, const Object& in, Body& body) {
+  if constexpr (Index == std::variant_size_v<Body>) {
+    return false;
+  } else {
+    if (type != Index) return read_body<Index + 1>(type, in, body);
+    return read(in, body.emplace<Index>());
+  }
+}
+
+}  // namespace
+
+std::string encode(const Message& message) {
+  Buffer buffer;
+  Packer out(buffer);
+  out.pack_array(7);
+  out.pack(kProtocolVersion);
+  out.pack(static_cast<std::uint64_t>(message.body.index()));
+  write(out, message.round);
+  write(out, message.group);
+  write(out, message.member);
+  out.pack(message.sequence);
+  std::visit([&](const auto& body) { write(out, body); }, message.body);
+  return std::move(buffer.bytes);
+}
+
+Result<Message> decode(std::string_view bytes) {
+  if (bytes.size() > kMaxFrame) return fail(ErrorCode::invalid, "decode message", "frame larger than the limit");
+  Message message;
+  std::uint64_t version = 0;
+  const bool whole = with_object(bytes, [&](const Object& object) {
+    if (object.type != msgpack::type::ARRAY || object.via.array.size < 7) return false;
+    const Object* part = object.via.array.ptr;
+    if (!read(part[0], version) || version != kProtocolVersion) return false;
+    std::uint64_t type = 0;
+    return read(part[1], type) && read(part[2], message.round) && read(part[3], message.group) &&
+           read(part[4], message.member) && read(part[5], message.sequence) && read_body(type, part[6], message.body);
+  });
+  if (whole) return message;
+  if (version != 0 && version != kProtocolVersion) {
+    return fail(ErrorCode::invalid, "decode message",
+                "protocol version " + std::to_string(version) + ", this side speaks " + std::to_string(kProtocolVersion));
+  }
+  return fail(ErrorCode::invalid, "decode message", "malformed, or over a limit");
+}
+
+// --- records --------------------------------------------------------------------------------------------------------
+
+namespace {
+
+constexpr std::string_view kRecordMagic = "LOCKSTEP-RECORD\n";
+constexpr std::uint8_t kRecordVersion = 1;
+/// magic, version, length of the body, CRC-32 of the body; the numbers in network byte order
+constexpr std::size_t kRecordHeader = kRecordMagic.size() + 1 + 4 + 4;
+
+constexpr std::array<std::uint32_t, 256> make_crc_table() {
+  std::array<std::uint32_t, 256> table{};
+  for (std::uint32_t i = 0; i < 256; ++i) {
+    std::uint32_t value = i;
+    for (int bit = 0; bit < 8; ++bit) value = (value & 1U) != 0 ? 0xEDB88320U ^ (value >> 1U) : value >> 1U;
+    table[i] = value;
+  }
+  return table;
+}
+
+/// CRC-32 as of IEEE 802.3; here rather than from zlib because the static hook links this file.
+std::uint32_t crc32(std::string_view bytes) {
+  static constexpr auto kTable = make_crc_table();
+  std::uint32_t crc = 0xFFFFFFFFU;
+  for (const char byte : bytes) crc = kTable[(crc ^ static_cast<std::uint8_t>(byte)) & 0xFFU] ^ (crc >> 8U);
+  return ~crc;
+}
+
+void append_u32(std::string& out, std::uint32_t value) {
+  for (const int shift : {24, 16, 8, 0}) out.push_back(static_cast<char>(value >> shift));
+}
+
+std::uint32_t take_u32(std::string_view bytes) {
+  std::uint32_t value = 0;
+  for (int i = 0; i < 4; ++i) value = value << 8U | static_cast<std::uint8_t>(bytes[static_cast<std::size_t>(i)]);
+  return value;
+}
+
+}  // namespace
+
+std::string encode_record(const Record& record) {
+  Buffer body;
+  Packer out(body);
+  write(out, record);
+  std::string file(kRecordMagic);
+  file.push_back(static_cast<char>(kRecordVersion));
+  append_u32(file, static_cast<std::uint32_t>(body.bytes.size()));
+  append_u32(file, crc32(body.bytes));
+  return file + body.bytes;
+}
+
+Result<Record> decode_record(std::string_view bytes) {
+  const std::string operation = "read record";
+  if (bytes.size() > kMaxFrame) return fail(ErrorCode::invalid, operation, "larger than the limit");
+  if (bytes.size() < kRecordHeader || !bytes.starts_with(kRecordMagic)) {
+    return fail(ErrorCode::invalid, operation, "not a record of lockstep");
+  }
+  if (static_cast<std::uint8_t>(bytes[kRecordMagic.size()]) != kRecordVersion) {
+    return fail(ErrorCode::invalid, operation, "written by another version of lockstep");
+  }
+  const std::string_view numbers = bytes.substr(kRecordMagic.size() + 1);
+  const std::string_view body = bytes.substr(kRecordHeader);
+  if (take_u32(numbers) != body.size() || take_u32(numbers.substr(4)) != crc32(body)) {
+    return fail(ErrorCode::invalid, operation, "damaged: length or checksum does not match");
+  }
+  Record record;
+  if (!with_object(body, [&](const Object& object) { return read(object, record); })) {
+    return fail(ErrorCode::invalid, operation, "damaged: fields are missing or over a limit");
+  }
+  return record;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,32 @@
+/// Bytes to messages and back, within limits.
+///
+/// A message is one msgpack array [version, type, round, group, member, sequence, body], a body the array of its
+/// struct's fields in the order of `fields()`. More fields than known are ignored, fewer are refused. Decoding never
+/// throws, never reads outside `bytes`, and allocates in proportion to the frame (40 bytes for each of its bytes, and
+/// 48 MiB at most on top), whatever the bytes announce.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "common/result.hpp"
+#include "schemas/messages.hpp"
+
+namespace lockstep {
+
+/// The largest frame that is sent or accepted, in bytes: room for a table of 200,000 sockets. A broker refuses more
+/// before it allocates (ZMQ_MAXMSGSIZE), an agent before it reads.
+inline constexpr std::size_t kMaxFrame = std::size_t{20} << 20;
+inline constexpr std::size_t kMaxSockets = 250'000;   ///< entries of one table, and socket inodes of one tree
+inline constexpr std::size_t kMaxMembers = 4'096;     ///< members of one round, agents and rounds in a status
+inline constexpr std::size_t kMaxText = 4'096;        ///< bytes of any text but a record
+
+[[nodiscard]] std::string encode(const Message& message);
+[[nodiscard]] Result<Message> decode(std::string_view bytes);
+
+/// A record as a file: a magic word and version, the length, a CRC-32 of the rest; torn or altered files are told.
+[[nodiscard]] std::string encode_record(const Record& record);
+[[nodiscard]] Result<Record> decode_record(std::string_view bytes);
+
+}  // namespace lockstep
