@@ -14,11 +14,10 @@ CriuCommand common_command(const RoundContext& context, const GroupMember& membe
   command.argv.insert(command.argv.end(), {name, "--images-dir", member.images, "--log-file", log});
   // -v2 is errors and warnings: the log is written while the tasks are frozen.
   command.argv.insert(command.argv.end(), {"-v2", "--tcp-established"});
-  // Our agents lock the pod, earlier than CRIU would and with a lease; CRIU's own lock outlives failed restores.
-  command.argv.insert(command.argv.end(), {"--network-lock", "skip", "--action-script", context.hook});
+  command.argv.insert(command.argv.end(), {"--action-script", context.hook});
   command.environment = {"LOCKSTEP_ROUND=" + context.round.value, "LOCKSTEP_GROUP=" + context.group.value,
                          "LOCKSTEP_MEMBER=" + member.id.value, "LOCKSTEP_POD=" + std::to_string(pod.netns_inode),
-                         "LOCKSTEP_SOCKET_DIR=" + context.socket_dir};
+                         "LOCKSTEP_SOCKET_DIR=" + context.socket_dir, "LOCKSTEP_BROKER=" + context.broker};
   command.output = member.images + "/" + name + ".out";
   command.log = member.images + "/" + log;
   return command;
@@ -33,6 +32,9 @@ void add_member_options(CriuCommand& command, const GroupMember& member) {
 CriuCommand dump_command(const RoundContext& context, const GroupMember& member, pid_t pid, const PodId& pod,
                          bool leave_running) {
   CriuCommand command = common_command(context, member, pod, Operation::dump);
+  // Our agents lock the pod, earlier than CRIU would and with a lease; CRIU's own lock outlives failed restores. The
+  // images tell a restoring CRIU that there is none.
+  command.argv.insert(command.argv.end(), {"--network-lock", "skip"});
   const std::string external = "net[" + std::to_string(pod.netns_inode) + "]:" + std::string(kPodKey);
   command.argv.insert(command.argv.end(), {"--tree", std::to_string(pid), "--external", external});
   if (leave_running) command.argv.emplace_back("--leave-running");

@@ -34,6 +34,7 @@ struct RoundContext {
   GroupId group;
   std::string hook;        ///< absolute path of lockstep-hook
   std::string socket_dir;  ///< where it finds the agents' sockets
+  std::string broker;      ///< for a hook that finds no agent beside it
 };
 
 [[nodiscard]] CriuCommand dump_command(const RoundContext& context, const GroupMember& member, pid_t pid, const PodId& pod,

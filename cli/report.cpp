@@ -53,25 +53,25 @@ std::string failures_text(const Report& report) {
 
 }  // namespace
 
-Verdict verdict_of(const RoundOutcome& outcome) {
+RoundVerdict verdict_of(const RoundOutcome& outcome) {
   const bool all_ok = std::all_of(outcome.runs.begin(), outcome.runs.end(), [](const MemberRun& run) { return run.ok(); });
-  if (outcome.status.state == RoundState::aborted) return Verdict::aborted;
-  if (outcome.status.state == RoundState::complete) return all_ok ? Verdict::committed : Verdict::failed;
-  if (!outcome.broker_lost.empty()) return Verdict::unknown;
-  return outcome.status.state == RoundState::committed ? Verdict::failed : Verdict::unknown;
+  if (outcome.status.state == RoundState::aborted) return RoundVerdict::aborted;
+  if (outcome.status.state == RoundState::complete) return all_ok ? RoundVerdict::committed : RoundVerdict::failed;
+  if (!outcome.broker_lost.empty()) return RoundVerdict::unknown;
+  return outcome.status.state == RoundState::committed ? RoundVerdict::failed : RoundVerdict::unknown;
 }
 
-ExitCode exit_code_of(Verdict verdict) {
-  if (verdict == Verdict::committed) return kDone;
-  return verdict == Verdict::unknown ? kUnreachable : kFailed;
+ExitCode exit_code_of(RoundVerdict verdict) {
+  if (verdict == RoundVerdict::committed) return kDone;
+  return verdict == RoundVerdict::unknown ? kUnreachable : kFailed;
 }
 
-std::string_view to_string(Verdict verdict) {
+std::string_view to_string(RoundVerdict verdict) {
   switch (verdict) {
-    case Verdict::committed: return "committed";
-    case Verdict::failed: return "failed";
-    case Verdict::aborted: return "aborted";
-    case Verdict::unknown: return "unknown";
+    case RoundVerdict::committed: return "committed";
+    case RoundVerdict::failed: return "failed";
+    case RoundVerdict::aborted: return "aborted";
+    case RoundVerdict::unknown: return "unknown";
   }
   return "unknown";
 }
@@ -85,13 +85,13 @@ std::string verdict_line(const Report& report) {
                             std::to_string(report.outcome.duration.count()) + " ms";
   const std::string culprit = status.culprit.empty() ? "" : " (member " + status.culprit.value + ")";
   switch (verdict_of(report.outcome)) {
-    case Verdict::committed: return what + ": committed, " + facts;
-    case Verdict::failed: {
+    case RoundVerdict::committed: return what + ": committed, " + facts;
+    case RoundVerdict::failed: {
       const std::string why = status.reason.empty() ? "not every member saw it through" : status.reason + culprit;
       return what + ": committed, but " + printable(why) + ", " + facts;
     }
-    case Verdict::aborted: return what + ": aborted: " + printable(status.reason) + culprit + ", " + facts;
-    case Verdict::unknown: break;
+    case RoundVerdict::aborted: return what + ": aborted: " + printable(status.reason) + culprit + ", " + facts;
+    case RoundVerdict::unknown: break;
   }
   const std::string why = report.outcome.broker_lost.empty() ? "the round did not end in time" : report.outcome.broker_lost;
   return what + ": not known: " + printable(why) + ", " + facts;

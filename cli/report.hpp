@@ -12,7 +12,7 @@
 
 namespace lockstep::cli {
 
-enum class Verdict : std::uint8_t {
+enum class RoundVerdict : std::uint8_t {
   committed,   ///< and nothing is left to do
   failed,      ///< committed, but a member did not see it through
   aborted,     ///< nothing was committed
@@ -36,9 +36,9 @@ struct Report {
   milliseconds sync{};                 ///< dump: how long it took to get the images to the disk, when nobody was frozen
 };
 
-[[nodiscard]] Verdict verdict_of(const RoundOutcome& outcome);
-[[nodiscard]] ExitCode exit_code_of(Verdict verdict);
-[[nodiscard]] std::string_view to_string(Verdict verdict);
+[[nodiscard]] RoundVerdict verdict_of(const RoundOutcome& outcome);
+[[nodiscard]] ExitCode exit_code_of(RoundVerdict verdict);
+[[nodiscard]] std::string_view to_string(RoundVerdict verdict);
 
 /// The table, the timeline, each failed member's words, the notes, and the verdict as the last line.
 [[nodiscard]] std::string report_text(const Report& report, const TimelineStyle& style);

@@ -84,7 +84,7 @@ Json round_json(const RoundSummary& round) {
 
 std::string report_json(const Report& report) {
   const RoundStatus& status = report.outcome.status;
-  const Verdict verdict = verdict_of(report.outcome);
+  const RoundVerdict verdict = verdict_of(report.outcome);
   Json json = {{"operation", to_string(status.operation)},
                {"round", report.round.value},
                {"group", report.group.value},

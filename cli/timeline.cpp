@@ -31,12 +31,30 @@ std::array<std::int64_t, kStretches + 1> borders_of(const MemberStatus& member) 
   return borders;
 }
 
-std::string draw_bar(const std::array<std::int64_t, kStretches + 1>& borders, std::int64_t total, std::size_t width,
+/// The time that the picture shows.
+struct Window {
+  std::int64_t begin = -1;
+  std::int64_t end = -1;
+};
+
+Window window_of(const RoundStatus& status) {
+  Window window;
+  for (const auto& member : status.members) {
+    const auto borders = borders_of(member);
+    if (borders.front() < 0) continue;
+    window.begin = window.begin < 0 ? borders.front() : std::min(window.begin, borders.front());
+    window.end = std::max(window.end, borders.back());
+  }
+  return window;
+}
+
+std::string draw_bar(const std::array<std::int64_t, kStretches + 1>& borders, const Window& window, std::size_t width,
                      const std::array<std::string_view, kStretches>& letters) {
   std::string bar;
   for (std::size_t column = 0; column < width; ++column) {
     // What happens at the middle of the column's time.
-    const std::int64_t time = total * static_cast<std::int64_t>(2 * column + 1) / static_cast<std::int64_t>(2 * width);
+    const auto middle = (window.end - window.begin) * static_cast<std::int64_t>(2 * column + 1);
+    const std::int64_t time = window.begin + middle / static_cast<std::int64_t>(2 * width);
     const auto next = std::upper_bound(borders.begin(), borders.end(), time);
     const bool outside = borders.front() < 0 || next == borders.begin() || next == borders.end();
     bar += outside ? " " : letters[static_cast<std::size_t>(next - borders.begin()) - 1];
@@ -48,26 +66,24 @@ std::string draw_bar(const std::array<std::int64_t, kStretches + 1>& borders, st
 }  // namespace
 
 std::string draw_timeline(const RoundStatus& status, const TimelineStyle& style) {
-  const std::size_t width = std::max<std::size_t>(style.width, 10);
+  const std::size_t width = std::max<std::size_t>(style.width, 24);
   const auto& letters = style.utf8 ? kUtf8 : kAscii;
   std::size_t name_width = 0;
-  std::int64_t total = 0;
-  for (const auto& member : status.members) {
-    name_width = std::max(name_width, display_width(member.id.value));
-    total = std::max(total, borders_of(member).back());
-  }
-  if (total <= 0) return {};
+  for (const auto& member : status.members) name_width = std::max(name_width, display_width(member.id.value));
+  const Window window = window_of(status);
+  if (window.end <= window.begin) return {};
   std::string text;
   for (const auto& member : status.members) {
     std::string name = member.id.value;
     name.resize(name_width, ' ');
-    std::string line = name + "  " + draw_bar(borders_of(member), total, width, letters);
+    std::string line = name + "  " + draw_bar(borders_of(member), window, width, letters);
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";
   }
   const std::string indent(name_width + 2, ' ');
-  const std::string end = in_ms(total) + " ms";
-  text += indent + "0" + std::string(width - std::min(width, end.size() + 1), ' ') + end + "\n" + indent;
+  const std::string begin = in_ms(window.begin) + " ms";
+  const std::string end = in_ms(window.end) + " ms";
+  text += indent + begin + std::string(width - std::min(width, begin.size() + end.size()), ' ') + end + "\n" + indent;
   const auto& legend = status.operation == Operation::dump ? kDumpLegend : kRestoreLegend;
   for (std::size_t i = 0; i < kStretches; ++i) {
     text += std::string(i == 0 ? "" : "  ").append(letters[i]).append(" ").append(legend[i]);

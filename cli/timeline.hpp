@@ -9,15 +9,16 @@
 namespace lockstep::cli {
 
 struct TimelineStyle {
-  std::size_t width = 60;   ///< columns of a bar, 10 at least
+  std::size_t width = 60;   ///< columns of a bar, 24 at least
   bool utf8 = true;         ///< else ASCII
 };
 
-/// Bars and, below them, the time's scale and the legend; empty for a round in which nothing has happened yet.
+/// Bars and, below them, the time's scale and the legend; empty for a round in which nothing has happened yet. The
+/// picture begins with the first member's arrival: before it CRIU only makes itself ready.
 ///
 ///     server  ──────░░▒▒▒▒▒▒▒▒▒▒▒▓▓▓══
 ///     client    ────░░▒▒▒▒▒▓▓▓▓▓▓▓▓▓══
-///             0                  132.4 ms
+///             150.2 ms        282.4 ms
 ///             ─ prepare  ░ frozen, locking  ▒ dumping  ▓ waits for the others  ═ until unlocked
 [[nodiscard]] std::string draw_timeline(const RoundStatus& status, const TimelineStyle& style);
 

@@ -31,7 +31,8 @@ std::size_t length_in(std::string_view header) {
 /// Frames that no peer would take are refused before they are sent.
 Result<void> check_length(std::size_t size) {
   if (size != 0 && size <= std::numeric_limits<std::uint32_t>::max()) return {};
-  return fail(ErrorCode::invalid, "send frame of " + std::to_string(size) + " bytes", "not a length that a frame can have");
+  return fail(ErrorCode::invalid, "send frame of " + std::to_string(size) + " bytes",
+              "not a length that a frame can have");
 }
 
 Failure fail_send(int error) {

@@ -14,7 +14,8 @@
 namespace lockstep {
 
 /// Move-only owner of an nl_sock. The kernel ties a netlink socket to the namespace it was made in, for good: keep
-/// one for each pod. (Closing one after a deletion waits for an RCU grace period, 12 ms and more; keeping it costs nothing.)
+/// one for each pod. (Closing one after a deletion waits for an RCU grace period, 12 ms and more; keeping it costs
+/// nothing.)
 class NetlinkSocket {
  public:
   /// Opens a socket of `protocol` (NETLINK_NETFILTER, NETLINK_SOCK_DIAG, …) inside `netns`. Waiting on it is bounded.
@@ -25,7 +26,8 @@ class NetlinkSocket {
   [[nodiscard]] std::uint32_t next_sequence() { return nl_socket_use_seq(socket_.get()); }
   /// Sends one datagram to the kernel.
   [[nodiscard]] Result<void> send(std::string_view datagram);
-  /// Waits for one datagram of the kernel's; the view is of `buffer`. `timeout` after 5 s; one that does not fit is an error.
+  /// Waits for one datagram of the kernel's; the view is of `buffer`. `timeout` after 5 s; one that does not fit is an
+  /// error.
   [[nodiscard]] Result<std::string_view> receive(std::span<char> buffer);
   /// Throws away what an earlier, failed exchange has left unread (for a dump: all that is still to come).
   void drain();

@@ -49,7 +49,8 @@ template <class T>
   return message;
 }
 
-/// Takes the next attribute off `rest`. Nothing at the end, and when no whole attribute is left: then `rest` is not empty.
+/// Takes the next attribute off `rest`. Nothing at the end, and when no whole attribute is left: then `rest` is not
+/// empty.
 [[nodiscard]] inline std::optional<NetlinkAttribute> next_attribute(std::string_view& rest) {
   const auto header = read_front<nlattr>(rest);
   if (!header || header->nla_len < sizeof(nlattr) || header->nla_len > rest.size()) return std::nullopt;

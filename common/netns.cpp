@@ -39,7 +39,8 @@ Result<Fd> open_netns(const std::string& path) { return open_checked(path); }
 
 Result<std::uint64_t> netns_inode(const Fd& netns) {
   struct stat status {};
-  if (::fstat(netns.get(), &status) < 0) return fail_errno("fstat of network namespace fd " + std::to_string(netns.get()));
+  if (::fstat(netns.get(), &status) < 0)
+    return fail_errno("fstat of network namespace fd " + std::to_string(netns.get()));
   return static_cast<std::uint64_t>(status.st_ino);
 }
 

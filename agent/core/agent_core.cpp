@@ -31,7 +31,8 @@ void AgentCore::start(TimePoint now, Outbox& out) {
   Hello hello = settings_.hello;
   hello.held_rounds = known_rounds();
   out.to_broker(Message{{}, {}, {}, ++sequence_, std::move(hello)});
-  next_heartbeat_ = now + settings_.heartbeat;
+  hello_retry_ = std::clamp(hello_retry_ * 2, settings_.first_hello_retry, settings_.heartbeat);
+  next_heartbeat_ = now + hello_retry_;
 }
 
 void AgentCore::on_broker_message(const Message& message, TimePoint now, Outbox& out) {
@@ -64,6 +65,7 @@ void AgentCore::on_publication(const Message& message, TimePoint now, Outbox& ou
 void AgentCore::on_welcome(const Welcome& welcome, TimePoint now, Outbox& out) {
   if (!joined_) out.log(LogLevel::info, "joined broker " + welcome.broker);
   joined_ = true;
+  hello_retry_ = milliseconds(0);
   if (broker_ != welcome.broker) published_ = welcome.published;
   broker_ = welcome.broker;
   settings_.heartbeat = std::max(milliseconds(welcome.heartbeat_ms), milliseconds(10));

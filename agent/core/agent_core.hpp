@@ -24,6 +24,7 @@ struct CoreSettings {
   MemberId claim_member;
   milliseconds silence{3000};              ///< until the broker's Welcome says otherwise
   milliseconds heartbeat{500};
+  milliseconds first_hello_retry{10};      ///< doubled up to the heartbeat: a broker that is there answers at once
   milliseconds in_doubt{10'000};           ///< how long a member whose vote is out waits for a silent broker
   milliseconds alive_interval{1000};       ///< to waiting hooks
   milliseconds first_retry{200};
@@ -119,7 +120,8 @@ class AgentCore {
   bool joined_ = false;
   std::string broker_;                     ///< the life of the broker that has welcomed us
   TimePoint heard_;
-  TimePoint next_heartbeat_;
+  TimePoint next_heartbeat_;               ///< while not joined: the next Hello
+  milliseconds hello_retry_{0};
   std::uint64_t sequence_ = 0;
   std::uint64_t published_ = 0;            ///< the newest publication seen
 };

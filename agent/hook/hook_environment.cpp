@@ -86,7 +86,8 @@ std::string_view container_id_of(std::string_view component) {
     component.remove_prefix(prefix.size());
     break;
   }
-  const bool is_id = component.size() == 64 && component.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  const bool is_id =
+      component.size() == 64 && component.find_first_not_of("0123456789abcdef") == std::string_view::npos;
   return is_id ? component : std::string_view{};
 }
 

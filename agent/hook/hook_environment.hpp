@@ -39,17 +39,17 @@ struct MemberNames {
 
 struct Settings {
   std::string socket_dir = kDefaultSocketDir;
-  std::string broker;                ///< address to hand over to where there is no agent; may be empty
-  milliseconds silence{5'000};       ///< the longest wait for a word from the agent
-  milliseconds limit{3'600'000};     ///< the longest wait for the verdict
+  std::string broker;             ///< address to hand over to where there is no agent; may be empty
+  milliseconds silence{5'000};    ///< the longest wait for a word from the agent
+  milliseconds limit{3'600'000};  ///< the longest wait for the verdict
 };
 
 /// What CRIU wants from the hook, and what the hook has been told about its place.
 struct Job {
   HookAction action = HookAction::pre_dump;
   std::string images_dir;
-  pid_t root_pid = 0;                ///< 0: CRIU did not tell
-  std::uint64_t told_pod = 0;        ///< namespace inode for actions without a root task; 0: not told
+  pid_t root_pid = 0;          ///< 0: CRIU did not tell
+  std::uint64_t told_pod = 0;  ///< namespace inode for actions without a root task; 0: not told
 };
 
 /// The job in CRTOOLS_* and LOCKSTEP_POD. `action` is what CRTOOLS_SCRIPT_ACTION was found to say.

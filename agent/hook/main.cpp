@@ -56,7 +56,8 @@ void print_failure(std::string_view action, const lockstep::Error& error) {
   constexpr std::size_t kLongest = 2'000;
   std::string line = "lockstep-hook: " + std::string(action) + ": " + error.message();
   if (line.size() > kLongest) line.replace(kLongest, std::string::npos, "...");
-  std::replace_if(line.begin(), line.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
+  std::replace_if(
+      line.begin(), line.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
   print(STDERR_FILENO, line + "\n");
 }
 

@@ -11,7 +11,9 @@
 namespace lockstep::hook {
 namespace {
 
-std::string proc_path(pid_t pid, std::string_view name) { return "/proc/" + std::to_string(pid) + "/" + std::string(name); }
+std::string proc_path(pid_t pid, std::string_view name) {
+  return "/proc/" + std::to_string(pid) + "/" + std::string(name);
+}
 
 constexpr std::size_t kLineLimit = 4096;
 

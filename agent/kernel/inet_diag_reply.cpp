@@ -19,7 +19,9 @@ constexpr std::size_t kMappedPrefix = 12;  ///< ::ffff:0:0/96, the bytes in fron
 
 Failure malformed(const char* what) { return fail(ErrorCode::invalid, kOperation, what); }
 
-bool is_v4_mapped(const __be32 (&address)[4]) { return address[0] == 0 && address[1] == 0 && address[2] == htonl(0xffff); }
+bool is_v4_mapped(const __be32 (&address)[4]) {
+  return address[0] == 0 && address[1] == 0 && address[2] == htonl(0xffff);
+}
 
 Endpoint endpoint(const __be32 (&address)[4], __be16 port, IpFamily family, std::size_t skip) {
   Endpoint result;
@@ -63,7 +65,7 @@ Result<void> read_entry(std::string_view payload, const InodeSet* wanted, Socket
       entry->idiag_state > static_cast<unsigned>(TcpState::new_syn_recv))
     return malformed("unknown TCP state");
   if (wanted != nullptr && (entry->idiag_inode == 0 || !wanted->contains(entry->idiag_inode))) return {};
-  Socket socket;
+  Socket& socket = table.emplace_back();  // filled in place: at 200,000 sockets a copy of each shows
   socket.v6_socket = entry->idiag_family == AF_INET6;
   set_endpoints(*entry, socket);
   socket.state = static_cast<TcpState>(entry->idiag_state);
@@ -74,9 +76,7 @@ Result<void> read_entry(std::string_view payload, const InodeSet* wanted, Socket
   socket.uid = entry->idiag_uid;
   // NLMSG_ALIGN: the attributes start at the next multiple of four.
   const std::size_t head = NLMSG_ALIGN(sizeof(inet_diag_msg));
-  if (auto read = read_attributes(payload.substr(std::min(head, payload.size())), socket); !read) return read;
-  table.push_back(socket);
-  return {};
+  return read_attributes(payload.substr(std::min(head, payload.size())), socket);
 }
 
 /// NLMSG_DONE carries the dump's outcome as one int; NLMSG_ERROR an nlmsgerr. Both start with a negative errno.

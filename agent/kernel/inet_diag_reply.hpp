@@ -19,7 +19,8 @@ struct DumpProgress {
 };
 
 /// Appends the sockets of one datagram to `table`; with `wanted`, only those whose inode is in it. Messages of other
-/// requests than `sequence` are passed over. An error of the kernel's comes back as `system`, malformed input as `invalid`.
+/// requests than `sequence` are passed over. An error of the kernel's comes back as `system`, malformed input as
+/// `invalid`; the table is of no use then.
 [[nodiscard]] Result<DumpProgress> parse_inet_diag(std::string_view datagram, std::uint32_t sequence,
                                                    const InodeSet* wanted, SocketTable& table);
 

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <ctime>
@@ -98,6 +99,18 @@ std::string delete_jumps(const std::string& saved) {
   return text;
 }
 
+/// Runs one of the programs; what it prints. Its complaints become the error's text, on one line.
+Result<std::string> run_program(const Fd& netns, const std::vector<std::string>& arguments, const std::string& input) {
+  auto outcome = run_in_netns(netns, arguments, input, kCommandLimit);
+  if (!outcome) return fail_from(outcome.error(), "iptables");
+  if (outcome->exit_code == 0) return std::move(outcome->output);
+  std::string operation = "run";
+  for (const std::string& argument : arguments) operation += " " + argument;
+  while (outcome->errors.ends_with('\n')) outcome->errors.pop_back();
+  std::replace(outcome->errors.begin(), outcome->errors.end(), '\n', ' ');
+  return fail(ErrorCode::system, operation + ": exit code " + std::to_string(outcome->exit_code), outcome->errors);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<PodLock>> IptablesLock::create(const Fd& netns, std::vector<Endpoint> exempt,
@@ -131,7 +144,8 @@ Result<void> IptablesLock::prepare() {
 Result<void> IptablesLock::arm(milliseconds lease) {
   if (auto valid = check_lease(lease); !valid) return valid;
   // Chains that nobody jumps to would lock nothing, and say nothing.
-  if (!prepared_) return fail(ErrorCode::not_found, "iptables: arm", "the chains are not there: not prepared, or removed");
+  if (!prepared_)
+    return fail(ErrorCode::not_found, "iptables: arm", "the chains are not there: not prepared, or removed");
   const std::string end = lease_end(lease);
   for (const Family& family : families_) {
     std::string script = declare_chains();
@@ -162,21 +176,12 @@ Result<void> IptablesLock::remove() {
 }
 
 Result<std::string> IptablesLock::saved_rules(const Family& family) const {
-  auto outcome = run_in_netns(netns_, {family.programs.save, "-t", "filter"}, {}, kCommandLimit);
-  if (!outcome) return fail_from(outcome.error(), "iptables");
-  if (outcome->exit_code != 0)
-    return fail(ErrorCode::system, family.programs.save + " -t filter: exit code " + std::to_string(outcome->exit_code),
-                outcome->errors);
-  return std::move(outcome->output);
+  return run_program(netns_, {family.programs.save, "-t", "filter"}, {});
 }
 
 Result<void> IptablesLock::restore(const Family& family, const std::string& script) const {
-  auto outcome = run_in_netns(netns_, {family.programs.restore, "--noflush", "-w"}, script, kCommandLimit);
-  if (!outcome) return fail_from(outcome.error(), "iptables");
-  if (outcome->exit_code != 0)
-    return fail(ErrorCode::system,
-                family.programs.restore + " --noflush -w: exit code " + std::to_string(outcome->exit_code),
-                outcome->errors);
+  auto output = run_program(netns_, {family.programs.restore, "--noflush", "-w"}, script);
+  if (!output) return Failure(output.error());
   return {};
 }
 

@@ -14,12 +14,12 @@ struct IptablesPrograms {
   std::string save;
 };
 
-/// Two chains in the filter table, LOCKSTEP-IN and LOCKSTEP-OUT, to which INPUT and OUTPUT jump first. Disarmed they are
-/// empty. Every step is one iptables-restore for each address family, which the kernel takes as a whole.
+/// Two chains in the filter table, LOCKSTEP-IN and LOCKSTEP-OUT, to which INPUT and OUTPUT jump first. Disarmed they
+/// are empty. Every step is one iptables-restore for each address family, which the kernel takes as a whole.
 ///
-/// The lease is xt_time's `--datestop`, so it follows the wall clock, and in whole seconds, rounded up: an armed lock stays
-/// closed for the lease and up to 2 s more. IPv4 and IPv6 don't change in one step; when the second one fails, the first
-/// stays as it is until its lease ends or disarm().
+/// The lease is xt_time's `--datestop`, so it follows the wall clock, and in whole seconds, rounded up: an armed lock
+/// stays closed for the lease and up to 2 s more. IPv4 and IPv6 don't change in one step; when the second one fails,
+/// the first stays as it is until its lease ends or disarm().
 class IptablesLock final : public PodLock {
  public:
   /// `flavour`: "" for the machine's default, "-nft" or "-legacy". not_found when the programs are not installed.

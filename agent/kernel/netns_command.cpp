@@ -58,7 +58,8 @@ Result<Fd> memory_file(const char* name, std::string_view content = {}) {
   Fd file(::memfd_create(name, MFD_CLOEXEC));
   if (!file) return fail_errno(std::string("memfd_create ") + name);
   for (std::size_t done = 0; done < content.size();) {
-    const ssize_t written = ::pwrite(file.get(), content.data() + done, content.size() - done, static_cast<off_t>(done));
+    const ssize_t written =
+        ::pwrite(file.get(), content.data() + done, content.size() - done, static_cast<off_t>(done));
     if (written < 0) return fail_errno(std::string("write to memfd ") + name);
     done += static_cast<std::size_t>(written);
   }
@@ -136,7 +137,8 @@ Result<CommandOutcome> run_in_netns(const Fd& netns, const std::vector<std::stri
   auto ended = child.wait_until(deadline);
   if (!ended) return Failure(ended.error());
   if (!*ended)
-    return fail(ErrorCode::timeout, "run " + arguments.front(), "killed after " + std::to_string(limit.count()) + " ms");
+    return fail(ErrorCode::timeout, "run " + arguments.front(),
+                "killed after " + std::to_string(limit.count()) + " ms");
   auto exit_code = child.reap();
   if (!exit_code) return Failure(exit_code.error());
   return CommandOutcome{*exit_code, read_all(*out), read_all(*err)};

@@ -17,8 +17,8 @@ struct CommandOutcome {
   std::string errors;
 };
 
-/// Runs `arguments` (the first one is the program's path) in `netns` with `input` on its standard input, and waits. After
-/// `limit` it is killed: `timeout`. An exit code other than 0 is no error here.
+/// Runs `arguments` (the first one is the program's path) in `netns` with `input` on its standard input, and waits.
+/// After `limit` it is killed: `timeout`. An exit code other than 0 is no error here.
 [[nodiscard]] Result<CommandOutcome> run_in_netns(const Fd& netns, const std::vector<std::string>& arguments,
                                                   std::string_view input, milliseconds limit);
 

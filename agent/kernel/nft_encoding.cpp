@@ -16,14 +16,13 @@
 
 #include "agent/kernel/nft_message.hpp"
 #include "agent/kernel/pod_lock.hpp"
-#include "common/netlink_reader.hpp"
 
 namespace lockstep {
 namespace {
 
 constexpr const char* kTable = "lockstep";
-constexpr std::int32_t kPriority = -400;            ///< in front of connection tracking: nothing else sees the packets
-constexpr std::uint32_t kUserlandEtherType = 10;    ///< the nft program's number for `type ether_type`
+constexpr std::int32_t kPriority = -400;          ///< in front of connection tracking: nothing else sees the packets
+constexpr std::uint32_t kUserlandEtherType = 10;  ///< the nft program's number for `type ether_type`
 constexpr std::uint32_t kRegister = NFT_REG_1;
 
 constexpr const char* name_of(ArmedSet set) { return set == ArmedSet::armed ? "armed" : "rearmed"; }
@@ -241,30 +240,6 @@ Result<NftBatch> encode_remove(std::uint32_t sequence) {
   NftBatchBuilder batch(sequence);
   add_and_delete_table(batch);
   return batch.finish();
-}
-
-NftAnswer parse_nft_answer(std::string_view datagram, std::uint32_t first_sequence, std::uint32_t last_sequence) {
-  NftAnswer answer;
-  const auto fail_once = [&answer](Error error) {
-    if (!answer.error) answer.error = std::move(error);
-  };
-  while (const auto message = next_message(datagram)) {
-    if (message->header.nlmsg_type != NLMSG_ERROR) continue;
-    const auto ack = parse_ack(*message);
-    if (!ack) break;
-    // Unsigned distance, so that a batch across the numbers' wrap-around works too.
-    const std::uint32_t index = message->header.nlmsg_seq - first_sequence;
-    if (index > last_sequence - first_sequence) continue;
-    if (ack->sys_errno != 0)
-      fail_once({ErrorCode::system, ack->sys_errno, "message " + std::to_string(index) + " of the batch", ack->text});
-    // The last message's answer comes last. One to the begin message means that there are no others.
-    if (message->header.nlmsg_seq == last_sequence || (index == 0 && ack->sys_errno != 0)) answer.complete = true;
-  }
-  if (!datagram.empty()) {
-    fail_once({ErrorCode::invalid, 0, "read nf_tables answer", "malformed message"});
-    answer.complete = true;
-  }
-  return answer;
 }
 
 }  // namespace lockstep

@@ -1,4 +1,5 @@
-/// The nf_tables messages of the lock, and the kernel's answers to them. Pure: builds and reads bytes, touches no socket.
+/// The nf_tables messages of the lock, and the kernel's answers to them. Pure: builds and reads bytes, touches no
+/// socket.
 ///
 ///   table inet lockstep {
 ///     set armed   { type ether_type; flags timeout; }     # { ip timeout 30s, ip6 timeout 30s } when the pod is closed
@@ -14,9 +15,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "common/clock.hpp"
@@ -44,15 +43,5 @@ struct NftBatch {
 [[nodiscard]] Result<NftBatch> encode_flush(std::uint32_t sequence, ArmedSet set);
 [[nodiscard]] Result<NftBatch> encode_flush_both(std::uint32_t sequence);
 [[nodiscard]] Result<NftBatch> encode_remove(std::uint32_t sequence);
-
-/// What one datagram tells about a batch.
-struct NftAnswer {
-  bool complete = false;       ///< the answer to the last message is in it, or the batch was refused as a whole
-  std::optional<Error> error;  ///< the first one
-};
-
-/// Reads one datagram of the kernel's. Answers to other batches are passed over; malformed input is an error.
-[[nodiscard]] NftAnswer parse_nft_answer(std::string_view datagram, std::uint32_t first_sequence,
-                                         std::uint32_t last_sequence);
 
 }  // namespace lockstep

@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "agent/kernel/nft_answer.hpp"
 #include "agent/kernel/pod_lock_checks.hpp"
 
 namespace lockstep {

@@ -1,4 +1,5 @@
-/// The lock by nf_tables: one prepared table in the pod, armed and disarmed by one netlink batch each (nft_encoding.hpp).
+/// The lock by nf_tables: one prepared table in the pod, armed and disarmed by one netlink batch each
+/// (nft_encoding.hpp).
 #pragma once
 
 #include "agent/kernel/nft_encoding.hpp"
@@ -9,10 +10,10 @@ namespace lockstep {
 
 /// Keeps one netlink socket, opened inside the namespace; forks nothing, switches no namespace after create().
 ///
-/// The addresses families that are dropped stand in a set whose elements time out: that is the lease. Two sets take turns.
-/// A renewal fills the spare one before it empties the other, so that at every moment a whole set closes the pod. (One
-/// set, flushed and filled in one batch, is not enough: before Linux 6.17 a look-up on another core that runs into the
-/// commit can miss the old element and the new one.)
+/// The addresses families that are dropped stand in a set whose elements time out: that is the lease. Two sets take
+/// turns. A renewal fills the spare one before it empties the other, so that at every moment a whole set closes the
+/// pod. (One set, flushed and filled in one batch, is not enough: before Linux 6.17 a look-up on another core that runs
+/// into the commit can miss the old element and the new one.)
 ///
 /// A packet that was past the hook when arm() began may still arrive just after it returned.
 class NftLock final : public PodLock {
@@ -27,7 +28,8 @@ class NftLock final : public PodLock {
   [[nodiscard]] std::string_view backend() const override { return "nftables"; }
 
  private:
-  NftLock(NetlinkSocket socket, std::vector<Endpoint> exempt) : socket_(std::move(socket)), exempt_(std::move(exempt)) {}
+  NftLock(NetlinkSocket socket, std::vector<Endpoint> exempt)
+      : socket_(std::move(socket)), exempt_(std::move(exempt)) {}
   Result<void> run(Result<NftBatch> batch, std::string_view operation);
 
   NetlinkSocket socket_;

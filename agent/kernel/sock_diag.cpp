@@ -77,7 +77,8 @@ Result<void> dump_family(NetlinkSocket& socket, int family, const InodeSet* want
     auto consistent = dump_once(socket, family, buffer, wanted, table);
     if (!consistent) {
       auto failure = fail_from(consistent.error(), operation);
-      if (consistent.error().sys_errno == ENOENT) failure.value().detail = "the kernel has no inet_diag (modprobe tcp_diag)";
+      if (consistent.error().sys_errno == ENOENT)
+        failure.value().detail = "the kernel has no inet_diag (modprobe tcp_diag)";
       return failure;
     }
     if (*consistent) return {};
@@ -86,8 +87,9 @@ Result<void> dump_family(NetlinkSocket& socket, int family, const InodeSet* want
   return fail(ErrorCode::unavailable, operation, "the table changed under every attempt");
 }
 
-Result<SocketTable> dump(NetlinkSocket& socket, const InodeSet* wanted) {
+Result<SocketTable> dump(NetlinkSocket& socket, const InodeSet* wanted, std::size_t expected) {
   SocketTable table;
+  table.reserve(expected);
   for (const int family : {AF_INET, AF_INET6})
     if (auto done = dump_family(socket, family, wanted, table); !done) return Failure(done.error());
   return table;
@@ -101,10 +103,14 @@ Result<SockDiag> SockDiag::create(const Fd& netns) {
   return SockDiag(std::move(*socket));
 }
 
-Result<SocketTable> SockDiag::tcp_sockets() { return dump(socket_, nullptr); }
+Result<SocketTable> SockDiag::tcp_sockets() {
+  auto table = dump(socket_, nullptr, last_count_);
+  if (table) last_count_ = table->size() + table->size() / 8;
+  return table;
+}
 
 Result<SocketTable> SockDiag::tcp_sockets_of(const std::unordered_set<std::uint64_t>& inodes) {
-  return dump(socket_, &inodes);
+  return dump(socket_, &inodes, inodes.size());
 }
 
 Result<void> SockDiag::destroy(const Socket& socket) {

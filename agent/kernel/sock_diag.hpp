@@ -28,6 +28,7 @@ class SockDiag {
  private:
   explicit SockDiag(NetlinkSocket socket) : socket_(std::move(socket)) {}
   NetlinkSocket socket_;
+  std::size_t last_count_ = 0;  ///< of tcp_sockets(): the next one's room is made at once, growing it costs some percent
 };
 
 }  // namespace lockstep

@@ -18,7 +18,7 @@ struct Options {
   std::string server;
   std::vector<std::string> clients;
   std::size_t expected = 1;
-  std::uint64_t messages = 100;
+  std::uint64_t messages = 3000;
   double wait_s = 10;
   bool finished = false;
   bool quiet = false;

@@ -68,6 +68,7 @@ Result<Fd> listen_on_family(int family, std::uint16_t port, bool dual_stack) {
   const int on = 1;
   const int v6_only = dual_stack ? 0 : 1;
   ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  bound_buffers(socket.get());  // its connections inherit that
   Address any;
   if (family == AF_INET6) {
     ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only);
@@ -91,11 +92,18 @@ Result<Fd> listen_on_family(int family, std::uint16_t port, bool dual_stack) {
 std::string local_address(int socket) { return address_of(socket, ::getsockname); }
 std::string peer_address(int socket) { return address_of(socket, ::getpeername); }
 
+void bound_buffers(int socket) {
+  const int bytes = 256 * 1024;
+  ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+}
+
 Result<Fd> connect_to(const std::string& endpoint) {
   auto address = parse_endpoint(endpoint);
   if (!address) return tl::unexpected(address.error());
   Fd socket(::socket(address->storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!socket) return fail_errno("connect to " + endpoint);
+  bound_buffers(socket.get());
   const timeval patience{.tv_sec = 5, .tv_usec = 0};
   const timeval forever{};
   ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);

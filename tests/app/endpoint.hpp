@@ -14,6 +14,10 @@ namespace lockstep::traffic {
 [[nodiscard]] std::string local_address(int socket);
 [[nodiscard]] std::string peer_address(int socket);
 
+/// Bounds what the kernel keeps of a socket's data in each direction, and thereby what can still arrive from a
+/// connection that is cut: about 1000 messages. Before connect() or listen(), which settle the window's scale.
+void bound_buffers(int socket);
+
 /// Connects to "10.0.0.1:80" or "[fd00::1]:80" (no names), waits at most 5 s, and returns a non-blocking socket.
 [[nodiscard]] Result<Fd> connect_to(const std::string& endpoint);
 

@@ -36,13 +36,14 @@ struct Options {
   std::vector<std::string> to;
   std::uint32_t connections = 1;
   std::uint64_t rate = 0;
+  std::size_t ballast_mib = 0;
   std::string status, pidfile;
 };
 
 /// The event loop.
 class Program {
  public:
-  explicit Program(const Options& options) : options_(options) {}
+  explicit Program(const Options& options) : options_(options), ballast_(options.ballast_mib * 1024 * 1024, 'b') {}
 
   /// Returns the exit code: 0 healthy, 1 not.
   Result<int> run();
@@ -58,6 +59,7 @@ class Program {
   [[nodiscard]] bool all_over() const;
 
   Options options_;
+  std::vector<char> ballast_;
   Fd epoll_{::epoll_create1(EPOLL_CLOEXEC)};
   std::vector<Fd> listeners_;
   std::vector<std::unique_ptr<Connection>> connections_;
@@ -204,6 +206,7 @@ int main(int argc, char** argv) {
     command->add_option("--status", options.status, "file to tell the state in, as JSON, about every 50 ms")
         ->required();
     command->add_option("--pidfile", options.pidfile, "file to write the pid to, once listening or connected");
+    command->add_option("--ballast", options.ballast_mib, "MiB of memory to fill, which make a dump last");
     command->add_option("--rate", options.rate, "messages a second on each connection (default: no limit)");
   };
   auto* serve = app.add_subcommand("serve", "listen, and talk with whoever connects");

@@ -27,8 +27,8 @@ TEST(Addresses, AllOfANamespace) {
   EXPECT_EQ(std::count_if(addresses.begin(), addresses.end(), link_local), 1);
   std::erase_if(addresses, link_local);
   const std::vector<InterfaceAddress> expected{
-      interface_address("lo", "10.78.0.1", 32),     interface_address("lo", "127.0.0.1", 8),
-      interface_address("lo", "::1", 128),          interface_address("veth0", "10.77.0.1", 24),
+      interface_address("lo", "10.78.0.1", 32),  interface_address("lo", "127.0.0.1", 8),
+      interface_address("lo", "::1", 128),       interface_address("veth0", "10.77.0.1", 24),
       interface_address("veth0", "fd77::1", 64),
   };
   EXPECT_EQ(addresses, expected);

@@ -25,10 +25,12 @@ class IptablesLockTest : public ::testing::TestWithParam<std::string> {
     if (!made) GTEST_SKIP() << made.error().message();
     lock_ = std::move(*made);
     pod_.run({"iptables" + GetParam() + "-restore"}, kStaleRules);
-    pod_.run({"ip6tables" + GetParam() + "-restore"}, std::string(kStaleRules).replace(
-        std::string(kStaleRules).find("192.0.2.1/32"), 12, "2001:db8::1/128"));
+    pod_.run({"ip6tables" + GetParam() + "-restore"},
+             std::string(kStaleRules).replace(std::string(kStaleRules).find("192.0.2.1/32"), 12, "2001:db8::1/128"));
   }
-  std::string saved(const std::string& program) const { return pod_.run({program + GetParam() + "-save", "-t", "filter"}); }
+  std::string saved(const std::string& program) const {
+    return pod_.run({program + GetParam() + "-save", "-t", "filter"});
+  }
 
   TestNetns pod_;
   std::unique_ptr<PodLock> lock_;

@@ -1,9 +1,10 @@
-/// agent/kernel/nft_encoding without a kernel: batches, and answers good, bad and cut short.
+/// agent/kernel/nft_encoding and nft_answer without a kernel: batches, and answers good, bad and cut short.
 #include "agent/kernel/nft_encoding.hpp"
 
 #include <gtest/gtest.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include "agent/kernel/nft_answer.hpp"
 #include "common/netlink_reader.hpp"
 
 namespace lockstep::testing {

@@ -48,9 +48,8 @@ Traffic::Traffic(const TestNetns& pod, const TestNetns& peer) {
     const TestNetns& to;
     const char* address;
   } ways[] = {
-      {"out v4", pod, peer, "10.77.0.2"}, {"out v6", pod, peer, "fd77::2"},
-      {"in v4", peer, pod, "10.77.0.1"},  {"in v6", peer, pod, "fd77::1"},
-      {"loopback v4", pod, pod, "127.0.0.1"}, {"loopback v6", pod, pod, "::1"},
+      {"out v4", pod, peer, "10.77.0.2"}, {"out v6", pod, peer, "fd77::2"},       {"in v4", peer, pod, "10.77.0.1"},
+      {"in v6", peer, pod, "fd77::1"},    {"loopback v4", pod, pod, "127.0.0.1"}, {"loopback v6", pod, pod, "::1"},
   };
   for (const auto& way : ways) {
     udp_.push_back({std::string("udp ") + way.name, UdpFlow(way.from, way.to, way.address, 7001)});
@@ -87,8 +86,6 @@ void PodTest::make_lock(std::vector<Endpoint> exempt) { lock_ = must(GetParam().
 
 void PodTest::expect_open(Traffic& traffic) { EXPECT_EQ(traffic.passing(kArrives).size(), 12U); }
 
-void PodTest::expect_closed(Traffic& traffic) {
-  EXPECT_EQ(traffic.passing(kBlocked), std::vector<std::string>{});
-}
+void PodTest::expect_closed(Traffic& traffic) { EXPECT_EQ(traffic.passing(kBlocked), std::vector<std::string>{}); }
 
 }  // namespace lockstep::testing

@@ -28,7 +28,9 @@ TestNetns::TestNetns() {
   run({"ip", "link", "set", "lo", "up"});
 }
 
-std::string TestNetns::path() const { return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(fd_.get()); }
+std::string TestNetns::path() const {
+  return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(fd_.get());
+}
 
 std::string TestNetns::run(std::vector<std::string> command, const std::string& input) const {
   std::string name;

@@ -30,8 +30,8 @@ class TestNetns {
   Fd fd_;
 };
 
-/// Joins two namespaces by a veth pair: `veth0` in both, with 10.77.0.1/24 and fd77::1/64 in `first`, .2 and ::2 in `second`.
-/// Waits until packets pass.
+/// Joins two namespaces by a veth pair: `veth0` in both, with 10.77.0.1/24 and fd77::1/64 in `first`, .2 and ::2 in
+/// `second`. Waits until packets pass.
 void connect(const TestNetns& first, const TestNetns& second);
 
 /// Takes the value out of a Result, or throws its message.

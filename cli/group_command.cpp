@@ -1,0 +1,115 @@
+#include "cli/group_command.hpp"
+
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <ctime>
+
+#include "cli/aftermath.hpp"
+#include "cli/broker_address.hpp"
+#include "cli/preflight.hpp"
+#include "cli/report.hpp"
+#include "cli/report_json.hpp"
+#include "cli/round_driver.hpp"
+
+namespace lockstep::cli {
+namespace {
+
+/// When it began, so that ids sort as rounds went, and a random part, so that two clients never choose the same one.
+Result<RoundId> new_round_id() {
+  std::uint32_t random = 0;
+  if (::getrandom(&random, sizeof random, 0) != sizeof random) return fail_errno("getrandom");
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  std::array<char, 64> text{};
+  const std::size_t length = std::strftime(text.data(), text.size(), "%Y%m%dT%H%M%S", &parts);
+  std::snprintf(text.data() + length, text.size() - length, "-%08x", random);
+  return RoundId(text.data());
+}
+
+RoundPlan make_plan(Operation operation, const GroupOptions& options, const GroupFile& group, const Preflight& preflight,
+                    const std::string& broker, RoundId round) {
+  RoundPlan plan{std::move(round), group.group, {}, {}};
+  plan.open.operation = operation;
+  plan.open.leave_running = options.leave_running;
+  plan.open.deadlines = group.deadlines;
+  plan.open.lease_ms = group.lease_ms;
+  const RoundContext context{plan.round, plan.group, preflight.hook, group.socket_dir, broker};
+  for (const ReadyMember& ready : preflight.members) {
+    const GroupMember& member = *ready.member;
+    plan.open.members.push_back(RoundMember{member.id, ready.pod, ready.netns_path, member.container});
+    plan.commands.push_back(operation == Operation::dump
+                                ? dump_command(context, member, ready.pid, ready.pod, options.leave_running)
+                                : restore_command(context, member, ready.pod, ready.netns.get()));
+  }
+  return plan;
+}
+
+/// Opens the round and sees it through. Between the opening and the first CRIU the images folders are cleared of what
+/// an earlier round left: not before, since they may be those of a round that is still running.
+Result<Report> run_round(Operation operation, BrokerClient& broker, const RoundPlan& plan, const Preflight& preflight,
+                         Display& display, SignalFd& signals) {
+  RoundDriver driver(broker, plan, display, signals);
+  if (auto opened = driver.open(); !opened) return Failure(opened.error());
+  if (auto cleared = clear_images(operation, preflight.members); !cleared) {
+    driver.give_up(cleared.error().message());
+    return Failure(cleared.error());
+  }
+  Report report{plan.round, plan.group, driver.run(), {}, {}, {}};
+  for (std::size_t i = 0; i < preflight.members.size(); ++i) {
+    const ReadyMember& ready = preflight.members[i];
+    MemberReport member{ready.member->images, plan.commands[i].log, 0, report.outcome.runs[i], {}};
+    if (operation == Operation::dump) member.pid = ready.pid;
+    if (auto times = read_criu_stats(member.images, operation); times && member.run.ok()) member.times = *times;
+    report.members.push_back(std::move(member));
+  }
+  if (operation == Operation::dump) {
+    after_checkpoint(preflight.members, report);
+  } else {
+    after_restore(preflight.members, report);
+  }
+  return report;
+}
+
+Result<Report> run_command(Operation operation, const GroupOptions& options) {
+  const auto group = load_group_file(options.file);
+  if (!group) return Failure(group.error());
+  const auto address = broker_address(options.broker, &*group);
+  if (!address) return Failure(address.error());
+  const auto preflight = operation == Operation::dump ? preflight_checkpoint(*group) : preflight_restore(*group);
+  if (!preflight) return Failure(preflight.error());
+  auto round = new_round_id();
+  if (!round) return Failure(round.error());
+
+  auto signals = SignalFd::open();  // before libzmq's threads
+  if (!signals) return Failure(signals.error());
+  auto broker = BrokerClient::connect(address->broker, address->releases);
+  if (!broker) return Failure(broker.error());
+  if (const auto welcome = broker->hello(); !welcome) return Failure(welcome.error());
+  if (signals->take() > 0) return fail(ErrorCode::refused, "interrupted", "nothing was started");
+
+  Display display(Display::mode_for(STDERR_FILENO, options.quiet, group->members.size()), STDERR_FILENO);
+  for (const auto& warning : preflight->warnings) display.note("warning: " + warning);
+  const RoundPlan plan = make_plan(operation, options, *group, *preflight, address->broker, std::move(*round));
+  return run_round(operation, *broker, plan, *preflight, display, *signals);
+}
+
+}  // namespace
+
+int run_group_command(Operation operation, const GroupOptions& options) {
+  const auto report = run_command(operation, options);
+  if (!report) {
+    const ExitCode code = exit_code_of(report.error());
+    std::fprintf(stderr, "lockstep: %s\n", report.error().message().c_str());
+    if (options.json) std::fputs(error_json(report.error(), code).c_str(), stdout);
+    return code;
+  }
+  const std::string text = options.json ? report_json(*report) : report_text(*report, {60, locale_is_utf8()});
+  std::fputs(text.c_str(), stdout);
+  return exit_code_of(verdict_of(report->outcome));
+}
+
+}  // namespace lockstep::cli

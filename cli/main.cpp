@@ -1,0 +1,124 @@
+/// `lockstep`: what the commands are called and which options they take. What they do is in group_command.cpp and
+/// status_command.cpp.
+#include <CLI/CLI.hpp>
+
+#include "cli/exit_code.hpp"
+#include "cli/group_command.hpp"
+#include "cli/status_command.hpp"
+#include "common/ids.hpp"
+
+namespace lockstep::cli {
+namespace {
+
+constexpr const char* kDescription =
+    "Checkpoints a group of process trees, and restores it, as one: all members at the same instant, with every\n"
+    "connection between them in place. CRIU does the work for each member; a broker and agents keep them in step.";
+
+constexpr const char* kCodes =
+    "Exit codes:\n"
+    "  0  committed and complete\n"
+    "  1  the round was aborted or refused, or a member failed\n"
+    "  2  a mistake in the arguments, the file, or on this machine; nothing was started\n"
+    "  3  the broker can't be reached, or was lost during the round\n";
+
+constexpr const char* kBrokerHelp =
+    "\nThe broker is the first of: --broker, the file's \"broker:\", $LOCKSTEP_BROKER,\n"
+    "ipc:///run/lockstep/broker.sock.\n";
+
+constexpr const char* kCheckpointExamples =
+    "\nExamples:\n"
+    "  lockstep checkpoint demo.yaml                  dump all members, then end them\n"
+    "  lockstep checkpoint demo.yaml --leave-running  dump all members, and let them run on\n"
+    "  lockstep checkpoint demo.yaml --output json    one JSON object on stdout, progress on stderr\n"
+    "\nCtrl-C aborts the round: all members run on. A second one ends CRIU by force.\n";
+
+constexpr const char* kRestoreExamples =
+    "\nExamples:\n"
+    "  lockstep restore demo.yaml                     restore all members, or none\n"
+    "  lockstep restore demo.yaml --output json\n"
+    "\nThe images must all come from the same committed checkpoint. Each member comes back in the network\n"
+    "namespace that it was dumped from, or in the one that its \"pod:\" names.\n";
+
+constexpr const char* kStatusExamples =
+    "\nExamples:\n"
+    "  lockstep status\n"
+    "  lockstep status --watch                        again each second, until Ctrl-C\n"
+    "  lockstep status --output json --broker tcp://10.0.0.1:7600\n";
+
+constexpr const char* kAbortExamples =
+    "\nExample:\n"
+    "  lockstep abort 20250101T120000-1a2b3c4d\n"
+    "\nA round can be aborted until it is decided. Its members run on (checkpoint), or are ended (restore).\n";
+
+std::string footer(const char* examples) { return std::string(examples) + kBrokerHelp + "\n" + kCodes; }
+
+void add_broker(CLI::App& command, std::string& broker) {
+  command.add_option("--broker", broker, "The broker's endpoint: tcp://HOST:PORT or ipc:///PATH")->type_name("ADDR");
+}
+
+void add_output(CLI::App& command, bool& json) {
+  command.add_option_function<std::string>("--output", [&json](const std::string& word) { json = word == "json"; },
+                                           "How to print the result: text or json (default: text)")
+      ->check(CLI::IsMember({"text", "json"}, CLI::ignore_case))
+      ->type_name("FORMAT");
+}
+
+CLI::App* add_group_command(CLI::App& app, const char* name, const char* what, const char* examples, GroupOptions& options) {
+  CLI::App* command = app.add_subcommand(name, what);
+  command->add_option("GROUP.yaml", options.file, "The group's file; see lockstep-group(5)")->required();
+  add_output(*command, options.json);
+  add_broker(*command, options.broker);
+  command->add_flag("-q,--quiet", options.quiet, "No progress on stderr");
+  command->footer(footer(examples));
+  return command;
+}
+
+CLI::Validator valid_name() {
+  return CLI::Validator(
+      [](std::string& text) { return is_valid_name(text) ? std::string() : "\"" + text + "\" is no round's id"; }, "ID");
+}
+
+int run(int argc, char** argv) {
+  CLI::App app(kDescription, "lockstep");
+  app.set_version_flag("--version", "lockstep " LOCKSTEP_VERSION);
+  app.require_subcommand(1);
+  app.footer(std::string("\n`lockstep COMMAND --help` tells more.\n\n") + kCodes);
+
+  GroupOptions group;
+  StatusOptions status;
+  AbortOptions abort;
+  auto* checkpoint = add_group_command(app, "checkpoint", "Dump all members of a group at one instant", kCheckpointExamples, group);
+  checkpoint->add_flag("--leave-running", group.leave_running, "Let the members run on after the dump");
+  auto* restore = add_group_command(app, "restore", "Restore all members of a group, or none", kRestoreExamples, group);
+  auto* show = app.add_subcommand("status", "Show the broker's agents, rounds and counters");
+  show->add_flag("-w,--watch", status.watch, "Show it again each second");
+  add_output(*show, status.json);
+  add_broker(*show, status.broker);
+  show->footer(footer(kStatusExamples));
+  auto* end = app.add_subcommand("abort", "Abort a round that is still undecided");
+  end->add_option("ROUND", abort.round, "The round's id, as status shows it")->required()->check(valid_name());
+  end->add_option("--reason", abort.reason, "Told to everyone concerned")->type_name("TEXT");
+  add_broker(*end, abort.broker);
+  end->footer(footer(kAbortExamples));
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kDone : kUsage;
+  }
+  if (checkpoint->parsed()) return run_group_command(Operation::dump, group);
+  if (restore->parsed()) return run_group_command(Operation::restore, group);
+  return show->parsed() ? run_status_command(status) : run_abort_command(abort);
+}
+
+}  // namespace
+}  // namespace lockstep::cli
+
+int main(int argc, char** argv) {
+  try {
+    return lockstep::cli::run(argc, argv);
+  } catch (const std::exception& error) {  // out of memory, or a mistake of ours: never an abort without a word
+    std::fprintf(stderr, "lockstep: internal error: %s\n", error.what());
+    return lockstep::cli::kFailed;
+  }
+}

@@ -1,0 +1,171 @@
+/// The real program and the record in the images folder, whatever becomes of the hook in between.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+
+#include "tests/unit/hook/hook_scenes.hpp"
+
+namespace lockstep::hook::test {
+namespace {
+
+TEST(HookRecord, StoresTheRecordAndCommitsItOnGo) {
+  HookPlace place("post-dump");
+  const FakeAgent agent(place.node_socket(), storing(Verdict::go, true));
+  expect_success(place.run());
+  EXPECT_EQ(read_file(place.images / kRecordFile), kRecord.bytes);
+  EXPECT_FALSE(exists(place.images / kRecordPartFile));
+}
+
+TEST(HookRecord, LeavesNoRecordAfterAnAbort) {
+  HookPlace place("post-dump");
+  const FakeAgent agent(place.node_socket(), storing(Verdict::abort, true));
+  expect_refusal(place.run(), "somebody could not");
+  EXPECT_TRUE(std::filesystem::is_empty(place.images.path()));
+}
+
+TEST(HookRecord, RefusesToCommitWithoutARecord) {
+  HookPlace place("post-dump");
+  const FakeAgent agent(place.node_socket(), answering(Verdict::go));
+  expect_refusal(place.run(), "no record of it has been stored");
+}
+
+TEST(HookRecord, TellsThatItCanNotStoreAndRefusesToCommitThen) {
+  HookPlace place("post-dump");
+  ASSERT_EQ(::mkdir((place.images / kRecordPartFile).c_str(), 0700), 0);
+  const FakeAgent agent(place.node_socket(), storing(Verdict::go, false));
+  expect_refusal(place.run(), "no record of it has been stored");
+  EXPECT_FALSE(exists(place.images / kRecordFile));
+}
+
+TEST(HookRecord, StoresNothingOutsidePostDump) {
+  HookPlace place("network-lock");
+  const FakeAgent agent(place.node_socket(), after_event([](HookPeer& hook) { hook.say(Store{kRecord}); }));
+  expect_refusal(place.run(), "record to store in network-lock");
+  EXPECT_TRUE(std::filesystem::is_empty(place.images.path()));
+}
+
+TEST(HookRecord, LeavesNoRecordWhenTheAgentDiesAfterTheVote) {
+  HookPlace place("post-dump");
+  const FakeAgent agent(place.node_socket(), [](HookPeer& hook) {
+    EXPECT_TRUE(hook.next_body<HookEvent>());
+    hook.say(Store{kRecord});
+    EXPECT_TRUE(hook.next_body<Stored>());
+  });
+  expect_refusal(place.run(), "closed the connection");
+  EXPECT_TRUE(std::filesystem::is_empty(place.images.path()));
+}
+
+TEST(HookRecord, RemovesAnEarlierRecordOnlyWhenTheDumpBegins) {
+  HookPlace place("pre-dump");
+  write_file(place.images / kRecordFile, "earlier");
+  write_file(place.images / kRecordPartFile, "earlier");
+  {
+    const FakeAgent agent(place.node_socket(), answering(Verdict::abort));
+    expect_refusal(place.run(), "round aborted");
+  }
+  EXPECT_EQ(read_file(place.images / kRecordFile), "earlier");
+  std::filesystem::remove(place.node_socket());
+  const FakeAgent agent(place.node_socket(), answering(Verdict::go));
+  expect_success(place.run());
+  EXPECT_TRUE(std::filesystem::is_empty(place.images.path()));
+}
+
+TEST(HookRecord, ShowsTheRecordBeforeARestore) {
+  HookPlace place("pre-restore");
+  place.environment["LOCKSTEP_POD"] = "777";
+  write_file(place.images / kRecordFile, kRecord.bytes);
+  write_file(place.images / kMemberFile, "round: r1\ngroup: shop\nmember: db\n");
+  const FakeAgent agent(place.sockets / "pod-777.sock", [](HookPeer& hook) {
+    const auto message = hook.next();
+    ASSERT_TRUE(message);
+    EXPECT_EQ(message->member, MemberId("db"));
+    const auto* event = std::get_if<HookEvent>(&message->body);
+    ASSERT_NE(event, nullptr);
+    EXPECT_EQ(event->record, kRecord);
+    EXPECT_EQ(event->root_pid, 0);
+    EXPECT_EQ(event->pod.netns_inode, 777U);
+    answer(hook, Verdict::go);
+  });
+  expect_success(place.run());
+}
+
+// --- file systems that can't take the record -------------------------------------------------------------------------
+
+/// The hook with a file system of its own as images folder, and what stands there afterwards behind its own output.
+HookOutcome run_on_tmpfs(const HookPlace& place, const std::string& options) {
+  const std::string script = "mount -t tmpfs -o " + options + " none \"$CRTOOLS_IMAGE_DIR\" || exit 77; '" +
+                             place.program + "'; code=$?; ls \"$CRTOOLS_IMAGE_DIR\"; exit $code";
+  return RunningProgram({"unshare", "--mount", "sh", "-c", script}, place.environment).wait();
+}
+
+bool can_mount() {
+  const HookPlace place("pre-resume");
+  return ::geteuid() == 0 && run_on_tmpfs(place, "size=4k").exit_code == 0;
+}
+
+TEST(HookRecord, RefusesAReadOnlyFolderBeforeItAsksAnybody) {
+  if (!can_mount()) GTEST_SKIP() << "needs root and mount()";
+  const HookPlace place("pre-dump");
+  const FakeAgent agent(place.node_socket(), [](HookPeer&) { ADD_FAILURE() << "was asked"; });
+  expect_refusal(run_on_tmpfs(place, "ro"), "Read-only file system");
+}
+
+TEST(HookRecord, LeavesNothingOfARecordThatDoesNotFit) {
+  if (!can_mount()) GTEST_SKIP() << "needs root and mount()";
+  const HookPlace place("post-dump");
+  const FakeAgent agent(place.node_socket(), after_event([](HookPeer& hook) {
+                          hook.say(Store{Blob{std::string(100'000, 'r')}});
+                          const auto stored = hook.next_body<Stored>();
+                          ASSERT_TRUE(stored);
+                          EXPECT_FALSE(stored->ok);
+                          EXPECT_NE(stored->reason.find("No space left"), std::string::npos) << stored->reason;
+                          answer(hook, Verdict::abort, "could not store");
+                        }));
+  expect_refusal(run_on_tmpfs(place, "size=4k"), "could not store");
+}
+
+// --- being killed ---------------------------------------------------------------------------------------------------
+
+TEST(HookRecord, LeavesNoRecordWhenItIsKilled) {
+  HookPlace place("post-dump");
+  {
+    std::atomic<pid_t> pid{0};
+    const FakeAgent agent(place.node_socket(), [&pid](HookPeer& hook) {
+      EXPECT_TRUE(hook.next_body<HookEvent>());
+      hook.say(Store{kRecord});
+      EXPECT_TRUE(hook.next_body<Stored>());
+      pid.wait(0);
+      ::kill(pid, SIGKILL);
+      EXPECT_TRUE(hook.closed());
+    });
+    RunningProgram hook = place.start();
+    pid = hook.pid();
+    pid.notify_all();
+    EXPECT_EQ(hook.wait().exit_code, -SIGKILL);
+  }
+  EXPECT_FALSE(exists(place.images / kRecordFile));
+  // What the killed one left behind is no obstacle to the next.
+  std::filesystem::remove(place.node_socket());
+  const FakeAgent agent(place.node_socket(), storing(Verdict::go, true));
+  expect_success(place.run());
+}
+
+TEST(HookRecord, DiesWithCriu) {
+  HookPlace place("post-restore");
+  std::atomic<pid_t> criu{0};
+  const FakeAgent agent(place.node_socket(), after_event([&criu](HookPeer&) {
+                          criu.wait(0);
+                          ::kill(criu, SIGKILL);
+                        }));
+  // A shell in CRIU's place: its child would be left running.
+  RunningProgram shell({"sh", "-c", "'" + place.program + "'; exit $?"}, place.environment);
+  criu = shell.pid();
+  criu.notify_all();
+  EXPECT_EQ(shell.wait().exit_code, -SIGKILL);
+}
+
+}  // namespace
+}  // namespace lockstep::hook::test
