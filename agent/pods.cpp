@@ -60,7 +60,6 @@ Result<void> Pods::prepare(const PodPlace& place) {
   if (!lock) return Failure(lock.error());
   auto diag = SockDiag::create(*netns);
   if (!diag) return Failure(diag.error());
-  if (auto prepared = (*lock)->prepare(); !prepared) return prepared;
   pods_.emplace(place.pod.netns_inode, Pod{std::move(*netns), std::move(*lock),
                                            std::make_unique<SockDiag>(std::move(*diag)), false, Clock::now()});
   return {};

@@ -77,6 +77,13 @@ Result<CriuVersion> parse_criu_version(std::string_view output) {
   return version;
 }
 
+namespace {
+
+/// Logged as an error, and no reason for anything: CRIU goes on with the limit that it has.
+bool is_harmless(std::string_view line) { return line.find("Can't setup RLIMIT_NOFILE for self") != std::string_view::npos; }
+
+}  // namespace
+
 std::string error_lines(std::string_view log, std::size_t limit) {
   std::string found;
   std::string_view previous;
@@ -85,7 +92,7 @@ std::string error_lines(std::string_view log, std::size_t limit) {
     const std::string_view line = log.substr(0, end);
     log.remove_prefix(end == std::string_view::npos ? log.size() : end + 1);
     const bool telling = line.find("Error (") != std::string_view::npos || line.find("lockstep") == 0;
-    if (!telling || line == previous) continue;
+    if (!telling || is_harmless(line) || line == previous) continue;
     previous = line;
     found += (found.empty() ? "" : "\n") + std::string(line);
   }

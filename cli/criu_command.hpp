@@ -60,7 +60,7 @@ inline constexpr CriuVersion kCriuForNewKernels{4, 2, 0};
 [[nodiscard]] Result<CriuVersion> parse_criu_version(std::string_view output);
 
 /// Out of a CRIU log: the lines that tell why it failed, its own errors and the hook's words, at most `limit` bytes,
-/// the last ones where there are more. Empty when there are none.
+/// the last ones where there are more. Empty when there are none. Errors that stop nothing are left out.
 [[nodiscard]] std::string error_lines(std::string_view log, std::size_t limit);
 
 }  // namespace lockstep::cli

@@ -39,17 +39,27 @@ std::string indented(const std::string& text) {
   return result;
 }
 
+/// In an aborted round every CRIU fails, and all but one only because they were told to: those get one line.
+bool only_followed(const RoundStatus& status, const MemberStatus& member) {
+  return status.state == RoundState::aborted && member.id != status.culprit;
+}
+
 std::string failures_text(const Report& report) {
+  const RoundStatus& status = report.outcome.status;
   std::string text;
   for (std::size_t i = 0; i < report.members.size(); ++i) {
     const MemberReport& member = report.members[i];
     if (member.run.ok()) continue;
-    const std::string& id = report.outcome.status.members[i].id.value;
-    text += "member \"" + id + "\": criu failed; see " + member.log + "\n";
-    if (!member.run.detail.empty()) text += indented(printable(member.run.detail)) + "\n";
+    const bool brief = only_followed(status, status.members[i]);
+    text += "member \"" + status.members[i].id.value + "\": criu ended " + (brief ? "with the round" : "with an error") +
+            "; its log is " + member.log + "\n";
+    if (!brief && !member.run.detail.empty()) text += indented(printable(member.run.detail)) + "\n";
   }
   return text;
 }
+
+/// The verdict is one line; the rest of a longer reason stands above it, with its member.
+std::string first_line(const std::string& text) { return printable(std::string_view(text).substr(0, text.find('\n'))); }
 
 }  // namespace
 
@@ -87,14 +97,14 @@ std::string verdict_line(const Report& report) {
   switch (verdict_of(report.outcome)) {
     case RoundVerdict::committed: return what + ": committed, " + facts;
     case RoundVerdict::failed: {
-      const std::string why = status.reason.empty() ? "not every member saw it through" : status.reason + culprit;
-      return what + ": committed, but " + printable(why) + ", " + facts;
+      const std::string why = status.reason.empty() ? "not every member saw it through" : first_line(status.reason) + culprit;
+      return what + ": committed, but " + why + ", " + facts;
     }
-    case RoundVerdict::aborted: return what + ": aborted: " + printable(status.reason) + culprit + ", " + facts;
+    case RoundVerdict::aborted: return what + ": aborted: " + first_line(status.reason) + culprit + ", " + facts;
     case RoundVerdict::unknown: break;
   }
   const std::string why = report.outcome.broker_lost.empty() ? "the round did not end in time" : report.outcome.broker_lost;
-  return what + ": not known: " + printable(why) + ", " + facts;
+  return what + ": not known: " + first_line(why) + ", " + facts;
 }
 
 std::string report_text(const Report& report, const TimelineStyle& style) {

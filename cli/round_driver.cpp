@@ -36,9 +36,10 @@ std::string explain(const CriuCommand& command, const ProcessExit& exit) {
   for (const auto& path : {command.log, command.output}) {
     const auto text = read_tail(path, kLogTail);
     if (!text) continue;
-    auto lines = error_lines(*text, kDetail);
-    if (lines.empty() && path == command.output) lines = text->substr(text->size() - std::min(text->size(), kDetail));
+    const auto lines = error_lines(*text, kDetail);
     if (!lines.empty()) return lines;
+    // Mistakes in its options CRIU tells before it has a log: the first line says what, a page of help follows.
+    if (path == command.output && !text->empty()) return text->substr(0, std::min(text->find('\n'), kDetail));
   }
   return exit.text() + ", and no error in " + command.log;
 }

@@ -33,8 +33,8 @@ make_pods() {
   for pod in a b; do
     n=$((n + 1))
     ip netns add "$prefix-$pod"
-    ip -n "$prefix-hub" link add "$pod" type veth peer name eth0 netns "$prefix-$pod"
-    ip -n "$prefix-hub" link set "$pod" master br0 up
+    ip -n "$prefix-hub" link add "port-$pod" type veth peer name eth0 netns "$prefix-$pod"
+    ip -n "$prefix-hub" link set "port-$pod" master br0 up
     ip -n "$prefix-$pod" link set lo up
     ip -n "$prefix-$pod" addr add "10.77.0.1$n/24" dev eth0
     ip -n "$prefix-$pod" addr add "fd77::1$n/64" dev eth0 nodad

@@ -51,7 +51,8 @@ void write(Packer& out, const T& value) {
   } else if constexpr (std::is_arithmetic_v<T>) {
     out.pack(value);
   } else if constexpr (std::is_same_v<T, std::string>) {
-    write_bytes(out, value);
+    // Cut rather than sent in vain: reasons are put together from other texts, and a longer one would be refused.
+    write_bytes(out, std::string_view(value).substr(0, kMaxText));
   } else if constexpr (IsName<T>::value) {
     write_bytes(out, value.value);
   } else if constexpr (std::is_same_v<T, Blob>) {

@@ -71,12 +71,19 @@ void AgentCore::on_welcome(const Welcome& welcome, TimePoint now, Outbox& out) {
   settings_.heartbeat = std::max(milliseconds(welcome.heartbeat_ms), milliseconds(10));
   settings_.silence = std::max(milliseconds(welcome.silence_ms), 2 * settings_.heartbeat);
   next_heartbeat_ = now + settings_.heartbeat;
+  for (const auto& [round, view] : rounds_) {
+    if (view.broken.empty() || view.committed) continue;
+    say(Holder{round, view.broken_member}, Ready{Phase::lock, false, view.broken, {}, {}}, out);
+  }
   for (auto& [id, hook] : hooks_) forward(hook, now, out);
 }
 
 void AgentCore::on_order(const Message& message, const Order& order, TimePoint now, Outbox& out) {
+  check_locks(now, out);  // before a vote that a lock has run out under
   const Holder holder = holder_of(message);
-  rounds_.try_emplace(holder.round);
+  const RoundView& view = rounds_[holder.round];
+  const bool still_asked = order.phase != Phase::unlock && order.phase != Phase::resume;
+  if (still_asked && !view.broken.empty()) return say(holder, Ready{order.phase, false, view.broken, {}, {}}, out);
   const PodPlace place{order.pod, order.root_pid, order.netns_path};
   switch (order.phase) {
     case Phase::prepare: {
@@ -155,8 +162,9 @@ void AgentCore::on_release(const Message& message, const Release& release, TimeP
     const Message& event = hook->second.event;
     // An answer to this very question, or news for everybody (or this member) in the round.
     const bool asked = message.sequence != 0 && message.sequence == event.sequence;
+    const bool for_all = message.member.empty() && message.sequence == 0;
     const bool told = !message.round.empty() && event.round == message.round &&
-                      (message.member.empty() || event.member == message.member);
+                      (for_all || (!message.member.empty() && event.member == message.member));
     const bool concerns = release.over || same_barrier(hook->second.action, release.phase);
     if ((asked || told) && concerns) answer(hook, release.verdict, release.reason, out);
     hook = next;
@@ -271,8 +279,9 @@ void AgentCore::check_locks(TimePoint now, Outbox& out) {
     out.log(LogLevel::warning, "the lock of member " + holder.member.value + " has run out: it was not renewed in time");
     drains_.erase(holder);
     inodes_.erase(holder);
-    say(holder, Ready{Phase::lock, false, "the pod's lock ran out; its agent was stopped or could not renew it", {}, {}},
-        out);
+    const std::string why = "the pod's lock ran out; its agent was stopped or could not renew it";
+    break_round(holder, why);
+    say(holder, Ready{Phase::lock, false, why, {}, {}}, out);
   }
 }
 
@@ -339,13 +348,16 @@ void AgentCore::check_broker(TimePoint now, Outbox& out) {
 }
 
 void AgentCore::give_up(const std::string& why, bool doubt_is_over, Outbox& out) {
+  std::vector<Holder> given_up;
   for (auto hook = hooks_.begin(); hook != hooks_.end();) {
     const auto next = std::next(hook);
     const RoundView view = view_of(hook->second.event.round);
     const bool wait_on = view.voted && !view.committed && !doubt_is_over;
     if (!wait_on) {
       // After the commit nothing but the unlock is left, and that needs no broker.
-      if (hook->second.action == HookAction::network_unlock) (void)let_go(holder_of(hook->second.event), Phase::unlock);
+      const Holder holder = holder_of(hook->second.event);
+      if (hook->second.action == HookAction::network_unlock) (void)let_go(holder, Phase::unlock);
+      if (!holder.round.empty() && !view.committed) given_up.push_back(holder);
       answer(hook, view.committed ? Verdict::go : Verdict::abort, why, out);
     }
     hook = next;
@@ -357,10 +369,22 @@ void AgentCore::give_up(const std::string& why, bool doubt_is_over, Outbox& out)
     if (doubt_is_over || (!view.voted && !view.committed)) undone.push_back(round);
   }
   for (const RoundId& round : undone) {
+    if (!view_of(round).committed) {
+      const std::vector<Holder> holders = locks_.holders_of(round);
+      given_up.insert(given_up.end(), holders.begin(), holders.end());
+    }
     Release release;
     release.reason = why;
     round_over(round, release, out);
   }
+  for (const Holder& holder : given_up) break_round(holder, "its agent has given the round up: " + why);
+}
+
+void AgentCore::break_round(const Holder& holder, const std::string& why) {
+  RoundView& view = rounds_[holder.round];
+  if (!view.broken.empty()) return;
+  view.broken = why;
+  view.broken_member = holder.member;
 }
 
 TimePoint AgentCore::next_deadline() const {

@@ -73,6 +73,8 @@ class AgentCore {
   struct RoundView {
     bool voted = false;                    ///< a vote went out from here: only the broker knows how it ended
     bool committed = false;
+    std::string broken;                    ///< why this agent can never vote for it again; empty: it can
+    MemberId broken_member;
   };
 
   /// A killed member whose sockets are waited for.
@@ -100,6 +102,9 @@ class AgentCore {
   void check_locks(TimePoint now, Outbox& out);
   /// The broker is silent: everything that has not voted is undone now, what has voted when `doubt_is_over`.
   void give_up(const std::string& why, bool doubt_is_over, Outbox& out);
+  /// A lock has run out, or the broker was given up: whatever it asks for in this round, the answer is no from now on,
+  /// until it says that the round is over. It may not have noticed, and a pod has been open.
+  void break_round(const Holder& holder, const std::string& why);
   void answer(std::map<HookId, Hook>::iterator hook, Verdict verdict, const std::string& reason, Outbox& out);
   void forward(Hook& hook, TimePoint now, Outbox& out);
   void say(const Holder& about, Body body, Outbox& out);

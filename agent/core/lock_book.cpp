@@ -14,6 +14,9 @@ Result<void> LockBook::hold(const PodPlace& place, const Holder& holder, millise
     return {};
   }
   Lock& lock = known->second;
+  if (now >= lock.renewed + lock.lease) {  // on_time() tells its holders; locking again would hide the gap from them
+    return fail(ErrorCode::conflict, "lock the pod of member " + holder.member.value, "its earlier lock has run out");
+  }
   lock.lease = std::max(lock.lease, lease);
   if (auto renewed = network_.renew(place.pod, lock.lease); !renewed) return renewed;
   lock.renewed = now;

@@ -14,12 +14,17 @@ constexpr std::size_t kMaxListed = 4096;
 }  // namespace
 
 BrokerCore::BrokerCore(CoreSettings settings, TimePoint now, std::int64_t unix_ms)
-    : settings_(std::move(settings)), started_(now), started_unix_ms_(unix_ms), next_silence_check_(now) {}
+    : settings_(std::move(settings)),
+      started_(now),
+      started_unix_ms_(unix_ms),
+      last_turn_(now),
+      next_silence_check_(now) {}
 
 // --- from the outside -----------------------------------------------------------------------------------------------
 
 void BrokerCore::on_message(const PeerId& from, const Message& message, TimePoint now, Outbox& out) {
   ++counters_.messages;
+  notice_standstill(now, out);
   const Sender sender{from, message, now, out};
   if (!std::holds_alternative<Hello>(message.body) && !directory_.heard(from, now)) {
     // Not an offence: it is what every peer runs into after this broker was restarted.
@@ -42,7 +47,22 @@ void BrokerCore::on_unroutable(const PeerId& peer, TimePoint now, Outbox& out) {
   lose_peer(peer, "can't be reached", now, out);
 }
 
+void BrokerCore::notice_standstill(TimePoint now, Outbox& out) {
+  const Duration gap = now - std::exchange(last_turn_, now);
+  if (gap <= settings_.silence) return;
+  // What has piled up was said before the agents gave this broker up: votes among it count no more.
+  const std::string why = "the broker stood still for " +
+                          std::to_string(std::chrono::duration_cast<milliseconds>(gap).count()) +
+                          " ms; agents may have unlocked their pods";
+  for (Round* round : std::vector<Round*>(live_)) {
+    const RoundState before = round->state();
+    round->abort(why, {}, now, out);
+    touched(*round, before, now);
+  }
+}
+
 void BrokerCore::on_time(TimePoint now, Outbox& out) {
+  notice_standstill(now, out);
   if (now >= next_silence_check_) {
     next_silence_check_ = now + settings_.heartbeat;
     for (const PeerId& silent : directory_.silent_since(now - settings_.silence)) {
@@ -76,7 +96,9 @@ TimePoint BrokerCore::next_deadline() const {
 // --- peers ----------------------------------------------------------------------------------------------------------
 
 void BrokerCore::on(const Sender& from, const Hello& hello) {
-  if (directory_.find(from.id) == nullptr && directory_.size() >= settings_.max_peers) {
+  // Commands come, ask and go without a word; agents must not find the room taken by them.
+  if (directory_.find(from.id) == nullptr && directory_.size() >= settings_.max_peers &&
+      !directory_.forget_quietest_client()) {
     return refuse(from, "the broker knows " + std::to_string(settings_.max_peers) + " peers already");
   }
   // An agent that comes back under another routing id was restarted: its former self will not be heard again.
@@ -135,7 +157,7 @@ void BrokerCore::lose_peer(const PeerId& id, const std::string& why, TimePoint n
 
 template <class Use>
 void BrokerCore::with_member(const Sender& from, const std::string& container, const Use& use) {
-  Round* round = round_of(from.message);
+  Round* round = round_of(from.message, container);
   if (round == nullptr) {
     const std::string what = from.message.round.empty() ? "no round is open for it" : "the broker does not know this round";
     return answer(from, Release{Operation::dump, Phase::prepare, Verdict::abort, what, from.message.member, true});
@@ -143,8 +165,11 @@ void BrokerCore::with_member(const Sender& from, const std::string& container, c
   std::optional<MemberId> member = from.message.member;
   if (member->empty()) member = round->member_of_container(container);
   if (!member || !round->has_member(*member)) {
-    return answer(from, Release{Operation::dump, Phase::prepare, Verdict::abort,
-                                "round " + round->id().value + " has no such member", from.message.member, true});
+    // Not over: the round lives, and its other members with it.
+    const auto* event = std::get_if<HookEvent>(&from.message.body);
+    const Phase phase = event != nullptr ? phase_of(event->action) : Phase::prepare;
+    return answer(from, Release{round->plan().operation, phase, Verdict::abort,
+                                "round " + round->id().value + " has no such member", from.message.member, false});
   }
   const RoundState before = round->state();
   use(*round, *member);
@@ -275,13 +300,16 @@ Round* BrokerCore::newest_of(const GroupId& group) {
   return nullptr;
 }
 
-Round* BrokerCore::round_of(const Message& message) {
+Round* BrokerCore::round_of(const Message& message, const std::string& container) {
   if (!message.round.empty()) return find(message.round);
+  const auto fits = [&](const Round& live) {
+    if (!message.group.empty()) return live.group() == message.group;
+    if (!message.member.empty()) return live.has_member(message.member);
+    return live.member_of_container(container).has_value();
+  };
   Round* found = nullptr;
   for (Round* live : live_) {
-    const bool fits = message.group.empty() ? live->has_member(message.member) || message.member.empty()
-                                            : live->group() == message.group;
-    if (!fits) continue;
+    if (!fits(*live)) continue;
     if (found != nullptr) return nullptr;  // two could be meant: never guess
     found = live;
   }
@@ -300,7 +328,8 @@ void BrokerCore::touched(Round& round, RoundState before, TimePoint now) {
   if (round.state() == RoundState::aborted) ++counters_.rounds_aborted;
   if (!round.over()) return;
   std::erase(live_, &round);
-  while (order_.size() > settings_.kept_rounds && find(order_.front())->over()) {
+  // Not the round at hand: whoever called is still busy with it.
+  while (order_.size() > settings_.kept_rounds && find(order_.front()) != &round && find(order_.front())->over()) {
     status_due_.erase(order_.front());
     rounds_.erase(order_.front());
     order_.pop_front();

@@ -65,11 +65,14 @@ class BrokerCore {
 
   void answer(const Sender& from, Body body);
   void refuse(const Sender& from, std::string reason);
+  /// Aborts what is undecided when this broker has not run for longer than its agents wait for it.
+  void notice_standstill(TimePoint now, Outbox& out);
   void answer_status(const Sender& from, const Round& round);
   void lose_peer(const PeerId& id, const std::string& why, TimePoint now, Outbox& out);
   void release_ended(const Sender& from, const std::vector<RoundId>& held);
-  /// The round that a message is about: by its id, else the group's live one, else the one live round with that member.
-  [[nodiscard]] Round* round_of(const Message& message);
+  /// The round that a message is about: by its id, else the group's live one, else the one live round with that
+  /// member or container.
+  [[nodiscard]] Round* round_of(const Message& message, const std::string& container);
   [[nodiscard]] Round* find(const RoundId& id);
   [[nodiscard]] Round* newest_of(const GroupId& group);
   /// The round and the member that an agent's message is about; tells the agent when there is none.
@@ -82,6 +85,7 @@ class BrokerCore {
   TimePoint started_;
   std::int64_t started_unix_ms_;
   std::uint64_t published_ = 0;
+  TimePoint last_turn_;                      ///< when this core was last called with the time
   TimePoint next_silence_check_;
   Directory directory_;
   std::map<RoundId, std::unique_ptr<Round>> rounds_;

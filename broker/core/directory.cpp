@@ -39,6 +39,17 @@ bool Directory::heard(const PeerId& id, TimePoint now) {
   return true;
 }
 
+bool Directory::forget_quietest_client() {
+  const Peer* quietest = nullptr;
+  for (const auto& [id, peer] : peers_) {
+    if (peer.hello.role != Role::client) continue;
+    if (quietest == nullptr || peer.last_heard < quietest->last_heard) quietest = &peer;
+  }
+  if (quietest == nullptr) return false;
+  remove(PeerId(quietest->id));
+  return true;
+}
+
 const Peer* Directory::find(const PeerId& id) const {
   const auto peer = peers_.find(id);
   return peer == peers_.end() ? nullptr : &peer->second;

@@ -23,6 +23,9 @@ class Directory {
   /// that was restarted must not have to wait until its former self counts as silent.
   void enter(const PeerId& id, Hello hello, TimePoint now);
   void remove(const PeerId& id);
+  /// Makes room: drops the client that has been silent longest, which will be told to say Hello should it come back.
+  /// False when there is no client.
+  bool forget_quietest_client();
   /// Notes a sign of life; false when the peer has never said Hello (or not to this broker).
   [[nodiscard]] bool heard(const PeerId& id, TimePoint now);
 

@@ -55,10 +55,12 @@ Round::Round(RoundId id, GroupId group, OpenRound plan, TimePoint now, std::int6
 void Round::on_hook_event(const MemberId& id, const HookEvent& event, const PeerId& from, std::uint64_t sequence,
                           const Directory& directory, TimePoint now, Outbox& out) {
   Member& member = *find(id);
-  if (over()) {
-    out.send(from, over_message());
-    return;
+  if (state_ == RoundState::aborted) return out.send(from, over_message());
+  if (const auto wrong = stranger(member, event)) {
+    if (state_ == RoundState::open) return abort(*wrong, id, now, out);
+    return refuse_hook(id, event, *wrong, from, sequence, out);
   }
+  if (over()) return out.send(from, over_message());
   member.relay = from;
   if (event.root_pid != 0) member.root_pid = event.root_pid;
   const std::size_t at = index_of(phase_of(event.action));
@@ -67,7 +69,10 @@ void Round::on_hook_event(const MemberId& id, const HookEvent& event, const Peer
     return abort("CRIU's dump has failed (network-unlock without post-dump); see its log", id, now, out);
   }
   if (at < phase_index_) return answer_again(member, at, from, sequence, now, out);
-  if (auto wrong = objection(member, event)) return abort(*wrong, id, now, out);
+  if (auto wrong = objection(member, event)) {
+    if (state_ == RoundState::open) return abort(*wrong, id, now, out);
+    return refuse_hook(id, event, *wrong, from, sequence, out);
+  }
 
   PhaseTimes& times = member.times[phase_index_];
   if (times.arrived_us < 0) times.arrived_us = since_opened_us(now);
@@ -83,6 +88,8 @@ void Round::on_ready(const MemberId& id, const Ready& ready, const PeerId& from,
     out.send(from, over_message());
     return;
   }
+  // Only who was given an order can answer it.
+  if (from != member.owner && from != member.relay) return;
   if (!ready.ok && state_ == RoundState::open) {
     return abort(std::string(to_string(ready.phase)) + " refused: " + ready.reason, id, now, out);
   }
@@ -132,7 +139,9 @@ void Round::on_peer_lost(const PeerId& peer, const std::string& name, const std:
                          Outbox& out) {
   for (Member& member : members_) {
     if (over()) return;
-    if (member.owner != peer && member.relay != peer) continue;
+    // A relay is missed only while it carries a hook that waits: one that has ended with its hook goes unmourned.
+    const bool carries_hook = member.relay == peer && member.times[phase_index_].arrived_us >= 0;
+    if (member.owner != peer && !(carries_hook && state_ == RoundState::open)) continue;
     const std::string reason = "agent " + name + " " + why;
     if (state_ == RoundState::open) return abort(reason, member.plan.id, now, out);
     if (member.ready[kFinal]) continue;
@@ -170,6 +179,7 @@ void Round::abort(const std::string& reason, const MemberId& culprit, TimePoint 
   state_ = RoundState::aborted;
   reason_ = reason.substr(0, kMaxText / 2);
   culprit_ = culprit;
+  forget_tables();
   out.log(LogLevel::warning, "round " + id_.value + " of group " + group_.value + " aborted in phase " +
                                  std::string(to_string(phase())) + " after " +
                                  std::to_string(since_opened_us(now) / 1000) + " ms: " + reason_ +
@@ -179,10 +189,25 @@ void Round::abort(const std::string& reason, const MemberId& culprit, TimePoint 
 
 // --- orders and barriers --------------------------------------------------------------------------------------------
 
-std::optional<std::string> Round::objection(Member& member, const HookEvent& event) {
+std::optional<std::string> Round::stranger(Member& member, const HookEvent& event) const {
   const bool right_operation = event.action == HookAction::network_unlock || operation_of(event.action) == plan_.operation;
+  if (!right_operation) {
+    return "hook " + std::string(to_string(event.action)) + " came, but the round is a " +
+           std::string(to_string(plan_.operation));
+  }
+  if (event.criu_pid == 0) return std::nullopt;
+  if (member.criu_pid == 0 && !over()) {
+    member.criu_pid = event.criu_pid;
+    member.criu_start = event.criu_start;
+  }
+  if (member.criu_pid == event.criu_pid && member.criu_start == event.criu_start) return std::nullopt;
+  return "CRIU process " + std::to_string(event.criu_pid) + " came, this round is that of process " +
+         std::to_string(member.criu_pid) + "; every checkpoint and restore needs a round of its own";
+}
+
+std::optional<std::string> Round::objection(Member& member, const HookEvent& event) {
   const std::size_t at = index_of(phase_of(event.action));
-  if (!right_operation || at > phase_index_) {
+  if (at > phase_index_) {
     return "hook " + std::string(to_string(event.action)) + " came while the round (" +
            std::string(to_string(plan_.operation)) + ") waits in phase " + std::string(to_string(phase())) +
            "; a tree that shares CRIU's network namespace gets no network-lock";
@@ -198,7 +223,7 @@ std::optional<std::string> Round::objection(Member& member, const HookEvent& eve
 }
 
 std::optional<std::string> Round::record_objection(Member& member, const HookEvent& event) const {
-  if (member.record) return std::nullopt;
+  if (!member.images_round.empty()) return std::nullopt;
   if (event.record.empty()) return "its images folder holds no record of a committed round";
   auto record = decode_record(event.record.bytes);
   if (!record) return record.error().message();
@@ -210,12 +235,13 @@ std::optional<std::string> Round::record_objection(Member& member, const HookEve
                             std::ranges::all_of(members_, [&](const Member& m) { return recorded.contains(m.plan.id); });
   if (!same_members) return "its images were made in a round of other members (round " + record->round.value + ")";
   for (const Member& other : members_) {
-    if (other.record && other.record->round != record->round) {
+    if (!other.images_round.empty() && other.images_round != record->round) {
       return "its images are of round " + record->round.value + ", those of member " + other.plan.id.value +
-             " of round " + other.record->round.value;
+             " of round " + other.images_round.value;
     }
   }
-  member.record = std::move(*record);
+  if (record->round.empty()) return "its record names no round";
+  member.images_round = std::move(record->round);
   return std::nullopt;
 }
 
@@ -290,12 +316,16 @@ void Round::open_barrier(TimePoint now, Outbox& out) {
     state_ = RoundState::committed;
     out.log(LogLevel::info, "round " + id_.value + " of group " + group_.value + " committed after " +
                                 std::to_string(since_opened_us(now) / 1000) + " ms");
-    for (Member& member : members_) {  // the tables have done their work, and may be large
-      member.sockets = {};
-      member.socket_inodes = {};
-    }
+    forget_tables();
   }
   out.publish(kReleaseTopic, message({}, 0, release_of(opened)));
+}
+
+void Round::forget_tables() {
+  for (Member& member : members_) {
+    member.sockets = {};
+    member.socket_inodes = {};
+  }
 }
 
 void Round::finish(TimePoint now, Outbox& out) {
@@ -322,6 +352,13 @@ void Round::answer_again(const Member& member, std::size_t at, const PeerId& to,
   const auto left = std::chrono::duration_cast<milliseconds>(phase_deadline_ - now).count();
   out.send(to, message(member.plan.id, sequence,
                        Pending{phase(), static_cast<std::uint32_t>(std::max<std::int64_t>(left, 0))}));
+}
+
+void Round::refuse_hook(const MemberId& member, const HookEvent& event, const std::string& reason, const PeerId& to,
+                        std::uint64_t sequence, Outbox& out) const {
+  out.log(LogLevel::warning, "round " + id_.value + " refused a hook of member " + member.value + ": " + reason);
+  const Release refusal{plan_.operation, phase_of(event.action), Verdict::abort, reason, member, false};
+  out.send(to, message(member, sequence, refusal));
 }
 
 void Round::tell_everyone(const Message& what, Outbox& out) {

@@ -64,7 +64,9 @@ class Round {
     std::vector<InterfaceAddress> addresses;
     SocketTable sockets;
     std::uint32_t socket_count = 0;
-    std::optional<Record> record;  ///< restore: what the images folder held
+    RoundId images_round;          ///< restore: the round of the record that the images folder held
+    std::int32_t criu_pid = 0;     ///< the process whose hooks these are, as its first one told
+    std::uint64_t criu_start = 0;
     CriuOutcome criu = CriuOutcome::running;
     std::string detail;
   };
@@ -76,7 +78,9 @@ class Round {
   [[nodiscard]] Message message(const MemberId& member, std::uint64_t sequence, Body body) const;
   [[nodiscard]] Release release_of(std::size_t phase_index) const;
 
-  /// Why this event can't be, or nothing.
+  /// Why this event belongs to no CRIU of this round, or nothing. Notes the CRIU of the member's first event.
+  [[nodiscard]] std::optional<std::string> stranger(Member& member, const HookEvent& event) const;
+  /// Why this event can't be now, or nothing.
   [[nodiscard]] std::optional<std::string> objection(Member& member, const HookEvent& event);
   [[nodiscard]] std::optional<std::string> record_objection(Member& member, const HookEvent& event) const;
   void order(Member& member, const Directory& directory, TimePoint now, Outbox& out);
@@ -88,6 +92,11 @@ class Round {
   void order_unlock(Member& member, Outbox& out);
   void answer_again(const Member& member, std::size_t phase_index, const PeerId& to, std::uint64_t sequence,
                     TimePoint now, Outbox& out);
+  /// Answers one hook with abort; the round is decided, and goes on.
+  void refuse_hook(const MemberId& member, const HookEvent& event, const std::string& reason, const PeerId& to,
+                   std::uint64_t sequence, Outbox& out) const;
+  /// The members' tables have done their work, and may be large.
+  void forget_tables();
   void tell_everyone(const Message& message, Outbox& out);
   [[nodiscard]] Duration phase_limit(std::size_t phase_index) const;
 

@@ -1,0 +1,24 @@
+/// Whether the records of several images folders make one whole round, and whether a folder's sockets are those that its
+/// record tells of. Pure: the records have been read already.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/images/tcp_streams.hpp"
+#include "schemas/messages.hpp"
+
+namespace lockstep::images {
+
+/// What is wrong with a set of records, a line each: rounds or groups mixed, a member twice, missing, or not of the
+/// round. `folders[i]` is where `records[i]` was found. A null record (missing or damaged) is passed over: whoever read
+/// it has said so already.
+[[nodiscard]] std::vector<std::string> check_round(const std::vector<std::string>& folders,
+                                                   const std::vector<const Record*>& records);
+
+/// What is wrong between one folder's connections and its record's table, which was read under the same lock: a
+/// connection that only one of them has. Sockets that CRIU does not save are left out (listeners, those not accepted
+/// yet, TIME_WAIT), and closed ones, which the kernel lists no more. At most a few lines, however much is wrong.
+[[nodiscard]] std::vector<std::string> compare_with_record(const Record& record, const TcpImages& images);
+
+}  // namespace lockstep::images

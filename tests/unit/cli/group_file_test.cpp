@@ -1,0 +1,163 @@
+#include "cli/group_file.hpp"
+
+#include <gtest/gtest.h>
+
+namespace lockstep::cli {
+namespace {
+
+Result<GroupFile> parse(const std::string& yaml) { return parse_group_file(yaml, "group.yaml", "/srv/demo"); }
+
+std::string error_of(const std::string& yaml) {
+  const auto group = parse(yaml);
+  return group ? "(no error)" : group.error().message();
+}
+
+TEST(GroupFile, ReadsEverything) {
+  const auto group = parse(R"(
+group: demo
+broker: tcp://10.0.0.1:7600
+releases: tcp://10.0.0.1:9000
+socket_dir: run
+criu: [nice, -n5, criu]
+hook: libexec/lockstep-hook
+criu_options: [--shell-job]
+deadlines: {prepare: 1s, lock: 2s, commit: 5m, finish: 250ms}
+lease: 20s
+members:
+  - id: server
+    pidfile: server.pid
+    images: images/server/
+    pod: /run/netns/x
+    container: 0123abcd
+    criu: ./criu
+    criu_options: [--file-locks]
+  - {id: client, pid: 42, images: /var/images/client}
+)");
+  ASSERT_TRUE(group) << group.error().message();
+  EXPECT_EQ(group->group.value, "demo");
+  EXPECT_EQ(group->broker, "tcp://10.0.0.1:7600");
+  EXPECT_EQ(group->releases, "tcp://10.0.0.1:9000");
+  EXPECT_EQ(group->socket_dir, "/srv/demo/run");
+  EXPECT_EQ(group->hook, "/srv/demo/libexec/lockstep-hook");
+  EXPECT_EQ(group->deadlines, (Deadlines{1'000, 2'000, 300'000, 250}));
+  EXPECT_EQ(group->lease_ms, 20'000U);
+  ASSERT_EQ(group->members.size(), 2U);
+
+  const GroupMember& server = group->members[0];
+  EXPECT_EQ(server.id.value, "server");
+  EXPECT_FALSE(server.pid);
+  EXPECT_EQ(server.pidfile, "/srv/demo/server.pid");
+  EXPECT_EQ(server.images, "/srv/demo/images/server");
+  EXPECT_EQ(server.pod, "/run/netns/x");
+  EXPECT_EQ(server.container, "0123abcd");
+  EXPECT_EQ(server.criu, std::vector<std::string>{"/srv/demo/criu"});
+  EXPECT_EQ(server.criu_options, (std::vector<std::string>{"--shell-job", "--file-locks"}));
+
+  const GroupMember& client = group->members[1];
+  EXPECT_EQ(client.pid, 42);
+  EXPECT_EQ(client.pidfile, "");
+  EXPECT_EQ(client.images, "/var/images/client");
+  EXPECT_EQ(client.criu, (std::vector<std::string>{"nice", "-n5", "criu"}));
+  EXPECT_EQ(client.criu_options, std::vector<std::string>{"--shell-job"});
+}
+
+TEST(GroupFile, HasDefaults) {
+  const auto group = parse("group: g\nmembers: [{id: a, pid: 1, images: a}]\n");
+  ASSERT_TRUE(group) << group.error().message();
+  EXPECT_EQ(group->broker, "");
+  EXPECT_EQ(group->socket_dir, "/run/lockstep");
+  EXPECT_EQ(group->hook, "");
+  EXPECT_EQ(group->deadlines, Deadlines{});
+  EXPECT_EQ(group->lease_ms, 15'000U);
+  EXPECT_EQ(group->members[0].criu, std::vector<std::string>{"criu"});
+}
+
+TEST(GroupFile, NamesEveryMistake) {
+  const std::string group = "group: g\n";
+  const std::string member = "members: [{id: a, pid: 1, images: a}]\n";
+  const std::vector<std::pair<std::string, std::string>> bad{
+      {"", "group.yaml: the key \"group\" is missing"},
+      {member, "group.yaml:1: the key \"group\" is missing"},
+      {group, "group.yaml:1: the key \"members\" is missing"},
+      {group + "members: []\n", "group.yaml:2: members: a group has at least one member"},
+      {group + "members: 5\n", "group.yaml:2: members: expected a list, got \"5\""},
+      {"group: ../etc\n" + member, "group.yaml:1: group: \"../etc\" is no name: 1 to 64 letters, digits, '.', '_' or '-', not "
+                                   "beginning with '.'"},
+      {group + "member: []\n", "group.yaml:2: unknown key \"member\", did you mean \"members\"?"},
+      {group + "colour: red\n" + member, "group.yaml:2: unknown key \"colour\", known keys: group, broker, releases, "
+                                         "socket_dir, hook, deadlines, lease, criu, criu_options, members"},
+      {group + "broker: localhost\n" + member,
+       "group.yaml:2: broker: endpoint \"localhost\": must be tcp://HOST:PORT or ipc:///PATH"},
+      {group + "broker: 'tcp://*:7600'\n" + member, "group.yaml:2: broker: \"*\" is where a broker listens; name its address"},
+      {group + "lease: 15\n" + member, "group.yaml:2: lease: duration \"15\": the unit is missing: 250ms, 10s, 5m or 1h"},
+      {group + "lease: 10ms\n" + member, "group.yaml:2: lease: expected a duration from 1s to 1h, got \"10ms\""},
+      {group + "deadlines: {comit: 5m}\n" + member, "group.yaml:2: deadlines: unknown key \"comit\", did you mean \"commit\"?"},
+      {group + "deadlines: {lock: 0s}\n" + member, "group.yaml:2: deadlines.lock: expected a duration from 100ms to 1h, got \"0s\""},
+      {group + "criu: []\n" + member, "group.yaml:2: criu: is an empty list; name the program"},
+      {group + "criu_options: --shell-job\n" + member, "group.yaml:2: criu_options: expected a list of texts, got \"--shell-job\""},
+      {group + "criu_options: [--leave-running]\n" + member,
+       "group.yaml:2: criu_options: --leave-running is set by lockstep, or would undo what it does"},
+      {group + "criu_options: [--action-script=/bin/true]\n" + member,
+       "group.yaml:2: criu_options: --action-script is set by lockstep, or would undo what it does"},
+  };
+  for (const auto& [yaml, message] : bad) EXPECT_EQ(error_of(yaml), message) << yaml;
+}
+
+TEST(GroupFile, NamesEveryMistakeInAMember) {
+  const std::vector<std::pair<std::string, std::string>> bad{
+      {"{pid: 1, images: a}", "members[0]: the key \"id\" is missing"},
+      {"{id: a, images: a}", "members[0]: pid or pidfile is missing: how is the tree's root process found?"},
+      {"{id: a, pid: 1, pidfile: p, images: a}", "members[0].pid: name the tree by pid or by pidfile, not by both"},
+      {"{id: a, pid: 1}", "members[0]: the key \"images\" is missing"},
+      {"{id: a, pid: x, images: a}", "members[0].pid: expected a number from 1 to 4194304, got \"x\""},
+      {"{id: a, pid: 0, images: a}", "members[0].pid: expected a number from 1 to 4194304, got \"0\""},
+      {"{id: a, pid: -1, images: a}", "members[0].pid: expected a number from 1 to 4194304, got \"-1\""},
+      {"{id: a, pid: 99999999, images: a}", "members[0].pid: expected a number from 1 to 4194304, got \"99999999\""},
+      {"{id: 'a b', pid: 1, images: a}",
+       "members[0].id: \"a b\" is no name: 1 to 64 letters, digits, '.', '_' or '-', not beginning with '.'"},
+      {"{id: a, pid: 1, images: a, pidfil: x}", "members[0]: unknown key \"pidfil\", did you mean \"pidfile\"?"},
+      {"{id: a, pid: 1, images: ''}", "members[0].images: expected a text, got \"\""},
+      {"{id: a, pid: 1, images: a, container: '/x'}", "members[0].container: expected a container id, or its beginning"},
+      {"5", "members[0]: expected \"key: value\" pairs, got \"5\""},
+  };
+  for (const auto& [yaml, message] : bad) {
+    EXPECT_EQ(error_of("group: g\nmembers:\n  - " + yaml + "\n"), "group.yaml:3: " + message) << yaml;
+  }
+}
+
+TEST(GroupFile, RefusesMembersThatShareWhatTheyMust) {
+  const std::string first = "group: g\nmembers:\n  - {id: a, pid: 1, images: x}\n  - ";
+  EXPECT_EQ(error_of(first + "{id: a, pid: 2, images: y}\n"), "group.yaml:4: members[1].id: \"a\" is also that of member \"#0\"");
+  EXPECT_EQ(error_of(first + "{id: b, pid: 1, images: y}\n"), "group.yaml:4: members[1].pid: \"1\" is also that of member \"a\"");
+  for (const char* same : {"x", "x/", "./x", "y/../x", "/srv/demo/x", "x//"}) {
+    EXPECT_EQ(error_of(first + "{id: b, pid: 2, images: " + same + "}\n"),
+              "group.yaml:4: members[1].images: \"/srv/demo/x\" is also that of member \"a\"") << same;
+  }
+  EXPECT_TRUE(parse(first + "{id: b, pid: 2, images: x/y}\n"));
+}
+
+TEST(GroupFile, LimitsTheNumberOfMembers) {
+  std::string yaml = "group: g\nmembers:\n";
+  for (std::size_t i = 1; i <= kMaxGroupMembers; ++i) {
+    const std::string n = std::to_string(i);
+    yaml += "  - {id: m" + n + ", pid: " + n + ", images: i" + n + "}\n";
+  }
+  EXPECT_TRUE(parse(yaml));
+  EXPECT_EQ(error_of(yaml + "  - {id: more, pid: 4000, images: more}\n"),
+            "group.yaml:3: members: a group has at most 1000 members");
+}
+
+TEST(GroupFile, SurvivesWhateverItIsGiven) {
+  const std::string good = "group: demo\nlease: 15s\ndeadlines: {lock: 1s}\nmembers:\n  - {id: a, pid: 1, images: x}\n";
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    for (const char c : {'\0', '\n', ':', '[', '{', '*', '&', '"', '\x80', '-', '\t'}) {
+      std::string broken = good;
+      broken[i] = c;
+      (void)parse(broken);
+      (void)parse(broken.substr(0, i + 1));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lockstep::cli
