@@ -37,6 +37,8 @@ class SpawnOptions {
     posix_spawn_file_actions_adddup2(&actions_, output_fd, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions_, output_fd, STDERR_FILENO);
     if (pod_fd >= 0) posix_spawn_file_actions_adddup2(&actions_, pod_fd, kPodFd);
+    // What we were started with is not for CRIU either.
+    posix_spawn_file_actions_addclosefrom_np(&actions_, pod_fd >= 0 ? kPodFd + 1 : kPodFd);
   }
 
   /// A group of its own, and none of the signals blocked or ignored that we have blocked for ourselves.

@@ -138,7 +138,7 @@ void read_members(Config& config, const std::filesystem::path& folder, GroupFile
   auto sections = config.sections("members");
   if (config.has("members") && sections.empty()) config.complain("members", "a group has at least one member");
   if (sections.size() > kMaxGroupMembers) {
-    return config.complain("members", "a group has at most " + std::to_string(kMaxGroupMembers) + " members");
+    config.complain("members", "a group has at most " + std::to_string(kMaxGroupMembers) + " members");
   }
   for (auto& section : sections) group.members.push_back(read_member(section, folder, defaults));
   check_distinct(sections, group.members);

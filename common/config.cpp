@@ -115,18 +115,23 @@ struct Config::Mapping {
     if (key.empty()) return path;
     return path.empty() ? std::string(key) : path + "." + std::string(key);
   }
-  /// The value of a key; nothing when the key is absent. Never writes to the node.
-  [[nodiscard]] std::optional<YAML::Node> find(std::string_view key) const {
+  struct Entry {
+    YAML::Node key;
+    YAML::Node value;
+  };
+  /// A key and its value; nothing when the key is absent. Never writes to the node, as its operator[] may.
+  [[nodiscard]] std::optional<Entry> find(std::string_view key) const {
     if (!node.IsMap()) return std::nullopt;
     for (const auto& entry : node) {
-      if (entry.first.IsScalar() && entry.first.Scalar() == key) return entry.second;
+      if (entry.first.IsScalar() && entry.first.Scalar() == key) return Entry{entry.first, entry.second};
     }
     return std::nullopt;
   }
-  /// The same, and the key is known from now on.
+  /// A key's value; the key is known from now on.
   [[nodiscard]] std::optional<YAML::Node> ask(std::string_view key) {
     if (std::find(known.begin(), known.end(), key) == known.end()) known.emplace_back(key);
-    return find(key);
+    const auto entry = find(key);
+    return entry ? std::optional(entry->value) : std::nullopt;
   }
 };
 
@@ -214,8 +219,9 @@ void Config::require(std::string_view key) {
 
 void Config::complain(std::string_view key, std::string what) {
   if (file_->mistake) return;
-  const auto node = key.empty() ? std::optional(mapping_->node) : mapping_->find(key);
-  file_->mistake = mistake_at(file_->name, node.value_or(mapping_->node), mapping_->path_to(key), std::move(what));
+  // The key's line, not its value's: an absent value has the mark of whatever follows.
+  const auto entry = key.empty() ? std::nullopt : mapping_->find(key);
+  file_->mistake = mistake_at(file_->name, entry ? entry->key : mapping_->node, mapping_->path_to(key), std::move(what));
 }
 
 void Config::text(std::string_view key, std::string& out) {

@@ -219,6 +219,7 @@ void BrokerCore::on(const Sender& from, const OpenRound& open) {
                                    " members");
   live_.push_back(round.get());
   order_.push_back(message.round);
+  members_ += open.members.size();
   Round& opened = *rounds_.emplace(message.round, std::move(round)).first->second;
   touched(opened, RoundState::open, from.now);
   answer_status(from, opened);
@@ -328,8 +329,14 @@ void BrokerCore::touched(Round& round, RoundState before, TimePoint now) {
   if (round.state() == RoundState::aborted) ++counters_.rounds_aborted;
   if (!round.over()) return;
   std::erase(live_, &round);
-  // Not the round at hand: whoever called is still busy with it.
-  while (order_.size() > settings_.kept_rounds && find(order_.front()) != &round && find(order_.front())->over()) {
+  forget_old(round);
+}
+
+void BrokerCore::forget_old(const Round& current) {
+  while (order_.size() > settings_.kept_rounds || members_ > settings_.kept_members) {
+    const Round* oldest = find(order_.front());
+    if (oldest == &current || !oldest->over()) return;
+    members_ -= oldest->size();
     status_due_.erase(order_.front());
     rounds_.erase(order_.front());
     order_.pop_front();

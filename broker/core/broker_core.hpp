@@ -22,7 +22,8 @@ struct CoreSettings {
   milliseconds heartbeat{500};             ///< what agents are told
   milliseconds silence{3000};              ///< a peer not heard for so long is lost
   milliseconds status_delay{20};           ///< status publications of one round are gathered for this long
-  std::size_t kept_rounds = 100;           ///< ended rounds that are remembered
+  std::size_t kept_rounds = 100;           ///< rounds that are remembered, ended ones included
+  std::size_t kept_members = 4096;         ///< of all of them together: about 1 KiB each
   std::size_t max_peers = 8192;
 };
 
@@ -80,6 +81,8 @@ class BrokerCore {
   void with_member(const Sender& from, const std::string& container, const Use& use);
   /// To be called after anything that may have changed a round: counts its end, and schedules its status.
   void touched(Round& round, RoundState before, TimePoint now);
+  /// Forgets the oldest ended rounds beyond what is to be kept; not `current`, which the caller is still busy with.
+  void forget_old(const Round& current);
 
   CoreSettings settings_;
   TimePoint started_;
@@ -90,6 +93,7 @@ class BrokerCore {
   Directory directory_;
   std::map<RoundId, std::unique_ptr<Round>> rounds_;
   std::deque<RoundId> order_;                ///< oldest first
+  std::size_t members_ = 0;                  ///< of all rounds in `rounds_`
   std::vector<Round*> live_;
   std::map<RoundId, TimePoint> status_due_;  ///< rounds whose status has changed, and when to publish it
   Counters counters_;

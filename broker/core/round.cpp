@@ -43,9 +43,9 @@ Round::Round(RoundId id, GroupId group, OpenRound plan, TimePoint now, std::int6
     : id_(std::move(id)), group_(std::move(group)), plan_(std::move(plan)), opened_(now),
       opened_unix_ms_(opened_unix_ms) {
   members_.reserve(plan_.members.size());
-  for (const RoundMember& member : plan_.members) {
+  for (RoundMember& member : std::exchange(plan_.members, {})) {
     index_.emplace(member.id, members_.size());
-    members_.emplace_back().plan = member;
+    members_.emplace_back().plan = std::move(member);
   }
   phase_deadline_ = now + phase_limit(kPrepare);
 }

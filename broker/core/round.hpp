@@ -37,11 +37,13 @@ class Round {
 
   [[nodiscard]] const RoundId& id() const { return id_; }
   [[nodiscard]] const GroupId& group() const { return group_; }
+  /// Without its members: status() has them.
   [[nodiscard]] const OpenRound& plan() const { return plan_; }
   [[nodiscard]] RoundState state() const { return state_; }
   [[nodiscard]] bool over() const { return state_ == RoundState::complete || state_ == RoundState::aborted; }
   /// When on_deadline() wants to be called; none when the round is over.
   [[nodiscard]] std::optional<TimePoint> deadline() const;
+  [[nodiscard]] std::size_t size() const { return members_.size(); }
   [[nodiscard]] bool has_member(const MemberId& member) const { return index_.contains(member); }
   /// The member whose container id starts with the plan's, or the other way round; none where it is not exactly one.
   [[nodiscard]] std::optional<MemberId> member_of_container(const std::string& container) const;

@@ -12,6 +12,8 @@ struct Layout {
   std::size_t members;
 };
 
+void PrintTo(const Layout& layout, std::ostream* out) { *out << layout.name; }
+
 class Checkpoint : public EndToEnd, public ::testing::WithParamInterface<Layout> {
  protected:
   /// The server in pod 0, each client in a pod of its own. Five of them at full speed would only fight for the

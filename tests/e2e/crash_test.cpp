@@ -15,6 +15,14 @@ constexpr TrafficOptions slow_traffic() {
   return options;
 }
 
+/// The process that traces (and thereby freezes) `pid`: its CRIU; 0 when nobody does.
+pid_t tracer_of(pid_t pid) {
+  const std::string status = read_file("/proc/" + std::to_string(pid) + "/status");
+  const std::string key = "TracerPid:";
+  const auto at = status.find(key);
+  return at == std::string::npos ? 0 : std::atoi(status.c_str() + at + key.size());
+}
+
 class Crash : public EndToEnd, public ::testing::WithParamInterface<Agents> {
  protected:
   /// Starts a checkpoint, and returns when its members are frozen behind locked pods.
@@ -30,23 +38,29 @@ class Crash : public EndToEnd, public ::testing::WithParamInterface<Agents> {
     return round;
   }
 
-  /// Whatever came of the round: either no member has been committed, or all of them.
-  static void expect_all_or_nothing(const Cluster& cluster, const Traffic& traffic) {
+  /// Whatever came of the round: all members have been committed, or none, and lockstep's exit code says which. An
+  /// unreachable broker leaves it open: then the records alone tell.
+  static void expect_all_or_nothing(const Cluster& cluster, const Traffic& traffic, int exit_code) {
     std::set<bool> recorded;
-    for (const std::string& member : traffic.members())
+    for (const std::string& member : traffic.members()) {
       recorded.insert(std::filesystem::exists(cluster.record_of(member)));
+    }
     EXPECT_EQ(recorded.size(), 1U) << "committed by half";
+    if (exit_code == 0 || exit_code == 1) {
+      EXPECT_TRUE(recorded.contains(exit_code == 0));
+    }
   }
 
-  /// After an aborted round: all run, all packets flow, within the commit deadline and the lease of kShortBounds.
-  static void expect_free_again(Cluster& cluster, const Traffic& traffic, Process& round) {
+  /// All members run and all packets flow again, within the commit deadline and the lease of kShortBounds. Returns
+  /// lockstep's exit code.
+  static int expect_free_again(Cluster& cluster, const Traffic& traffic, Process& round) {
     const auto before = traffic.snapshot();
     const auto code = round.wait(25s);
-    ASSERT_TRUE(code.has_value()) << "lockstep itself hangs";
-    EXPECT_NE(*code, 0) << read_file(round.log());
-    expect_all_or_nothing(cluster, traffic);
+    EXPECT_TRUE(code.has_value()) << "lockstep itself hangs";
+    expect_all_or_nothing(cluster, traffic, code.value_or(-1));
     expect_unlocked(cluster, 5s);
-    EXPECT_THAT(traffic.await_flow(before, 15s), IsEmpty());
+    EXPECT_THAT(traffic.await_flow(before, 15s), IsEmpty()) << read_file(round.log());
+    return code.value_or(-1);
   }
 
   static void expect_next_round_clean(Cluster& cluster, const Traffic& traffic, const std::string& group) {
@@ -56,14 +70,28 @@ class Crash : public EndToEnd, public ::testing::WithParamInterface<Agents> {
   }
 };
 
+/// A hook finds its way to the broker without its agent, so the round may still commit, as a whole. The lock that
+/// nobody renews or takes away opens by itself.
 TEST_P(Crash, AgentKilledInTheMiddleOfARound) {
   Cluster cluster(2, GetParam());
   const Traffic traffic(cluster.dir(), cluster.network(), slow_traffic());
   const std::string group = cluster.write_group(traffic.group(), kShortBounds);
   Process round = checkpoint_up_to_the_lock(cluster, traffic, group, {"--leave-running"});
   cluster.agent(0).kill();
-  ASSERT_NO_FATAL_FAILURE(expect_free_again(cluster, traffic, round));
+  (void)expect_free_again(cluster, traffic, round);
   cluster.start_agent(0);
+  cluster.wait_for_agents();
+  expect_next_round_clean(cluster, traffic, group);
+}
+
+TEST_P(Crash, AgentHangsInTheMiddleOfARound) {
+  Cluster cluster(2, GetParam());
+  const Traffic traffic(cluster.dir(), cluster.network(), slow_traffic());
+  const std::string group = cluster.write_group(traffic.group(), kShortBounds);
+  Process round = checkpoint_up_to_the_lock(cluster, traffic, group, {"--leave-running"});
+  cluster.agent(0).signal(SIGSTOP);
+  (void)expect_free_again(cluster, traffic, round);
+  cluster.agent(0).signal(SIGCONT);
   cluster.wait_for_agents();
   expect_next_round_clean(cluster, traffic, group);
 }
@@ -74,7 +102,7 @@ TEST_P(Crash, BrokerKilledInTheMiddleOfARound) {
   const std::string group = cluster.write_group(traffic.group(), kShortBounds);
   Process round = checkpoint_up_to_the_lock(cluster, traffic, group, {"--leave-running"});
   cluster.broker().kill();
-  ASSERT_NO_FATAL_FAILURE(expect_free_again(cluster, traffic, round));
+  EXPECT_NE(expect_free_again(cluster, traffic, round), 0);
   cluster.start_broker();
   cluster.wait_for_agents();
   expect_next_round_clean(cluster, traffic, group);
@@ -88,38 +116,44 @@ TEST_P(Crash, BrokerKilledInARoundThatWouldHaveKilled) {
   const std::vector<pid_t> pids = traffic.pids();
   Process round = checkpoint_up_to_the_lock(cluster, traffic, group, {});
   cluster.broker().kill();
-  ASSERT_NO_FATAL_FAILURE(expect_free_again(cluster, traffic, round));
+  EXPECT_NE(expect_free_again(cluster, traffic, round), 0);
   for (const pid_t pid : pids) EXPECT_TRUE(exists(pid)) << pid;
   cluster.start_broker();
   cluster.wait_for_agents();
   expect_next_round_clean(cluster, traffic, group);
 }
 
-/// A command line that is interrupted aborts its round, and takes its CRIUs with it.
+/// A command line that is interrupted aborts its round, and waits for its CRIUs.
 TEST_P(Crash, CommandLineTerminatedInTheMiddleOfARound) {
   Cluster cluster(2, GetParam());
   const Traffic traffic(cluster.dir(), cluster.network(), slow_traffic());
   const std::string group = cluster.write_group(traffic.group(), kShortBounds);
   Process round = checkpoint_up_to_the_lock(cluster, traffic, group, {});
   round.signal(SIGTERM);
-  ASSERT_NO_FATAL_FAILURE(expect_free_again(cluster, traffic, round));
+  EXPECT_NE(expect_free_again(cluster, traffic, round), 0);
   expect_next_round_clean(cluster, traffic, group);
 }
 
+/// The killed CRIU is that of a member without connections: one that dies amid sockets leaves them in repair mode, and
+/// nobody can mend that from outside.
 TEST_P(Crash, CriuKilledInTheMiddleOfARound) {
   Cluster cluster(2, GetParam());
   const Traffic traffic(cluster.dir(), cluster.network(), slow_traffic());
-  const std::string group = cluster.write_group(traffic.group(), kShortBounds);
-  Process round = checkpoint_up_to_the_lock(cluster, traffic, group, {});
-  // The frozen client's tracer is its CRIU.
-  const std::string status = read_file("/proc/" + std::to_string(traffic.pid_of("client0")) + "/status");
-  const auto at = status.find("TracerPid:");
-  ASSERT_NE(at, std::string::npos);
-  const pid_t criu = std::atoi(status.c_str() + at + 10);
-  ASSERT_GT(criu, 1);
+  const Process bystander = Process::start({.command = {"sleep", "600"},
+                                            .log = cluster.dir() / "bystander.log",
+                                            .netns = cluster.network().pod(1).path(),
+                                            .dies_with_test = false});
+  write_file(cluster.dir() / "bystander.pid", std::to_string(bystander.pid()) + "\n");
+  std::vector<GroupMember> members = traffic.group();
+  members.push_back({.id = "bystander"});
+  Process round = checkpoint_up_to_the_lock(cluster, traffic, cluster.write_group(members, kShortBounds), {});
+  const pid_t criu = tracer_of(bystander.pid());
+  ASSERT_GT(criu, 1) << "the bystander is not frozen";
   ::kill(criu, SIGKILL);
-  ASSERT_NO_FATAL_FAILURE(expect_free_again(cluster, traffic, round));
-  expect_next_round_clean(cluster, traffic, group);
+  EXPECT_EQ(expect_free_again(cluster, traffic, round), 1);
+  EXPECT_THAT(read_file(round.log()), HasSubstr("bystander"));
+  EXPECT_TRUE(bystander.running());
+  expect_next_round_clean(cluster, traffic, cluster.write_group(traffic.group(), kShortBounds));
 }
 
 INSTANTIATE_TEST_SUITE_P(Placements, Crash, ::testing::Values(Agents::sidecars, Agents::node),

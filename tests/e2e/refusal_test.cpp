@@ -139,8 +139,7 @@ TEST_P(HalfWay, OneDumpThatFailsLetsAllRunOn) {
   const std::string group = cluster.write_group(traffic.group(), kShortBounds);
   ASSERT_NO_FATAL_FAILURE(dump_and_kill(cluster, traffic, group));
   ASSERT_NO_FATAL_FAILURE(restore(cluster, traffic, group));
-  EXPECT_THAT(traffic.finish(), IsEmpty());
-  EXPECT_THAT(cluster.shut_down(), IsEmpty());
+  expect_good_end(cluster, traffic);
 }
 
 INSTANTIATE_TEST_SUITE_P(Modes, HalfWay, ::testing::Bool(),

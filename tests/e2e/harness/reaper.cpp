@@ -43,6 +43,12 @@ pid_t Reaper::spawn(const std::function<void()>& child) {
   return pid;
 }
 
+bool Reaper::started(pid_t pid) {
+  const std::lock_guard lock(mutex_);
+  const auto found = spawned_.find(pid);
+  return found != spawned_.end() && !found->second;
+}
+
 std::optional<int> Reaper::wait(pid_t pid, std::chrono::milliseconds limit) {
   std::unique_lock lock(mutex_);
   ended_.wait_for(lock, limit, [&] { return spawned_[pid].has_value(); });

@@ -24,6 +24,8 @@ class Reaper {
 
   /// Forks. `child` runs in the child, must not return, and may call only what is safe after fork().
   [[nodiscard]] pid_t spawn(const std::function<void()>& child);
+  /// True for a process that was spawned here and has not ended.
+  [[nodiscard]] bool started(pid_t pid);
   /// The wait status of a spawned process once it has ended; nothing when it still runs after `limit`.
   [[nodiscard]] std::optional<int> wait(pid_t pid, std::chrono::milliseconds limit);
   /// Ends every process below the test program. For the end of a test.

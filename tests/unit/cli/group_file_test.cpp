@@ -144,7 +144,7 @@ TEST(GroupFile, LimitsTheNumberOfMembers) {
   }
   EXPECT_TRUE(parse(yaml));
   EXPECT_EQ(error_of(yaml + "  - {id: more, pid: 4000, images: more}\n"),
-            "group.yaml:3: members: a group has at most 1000 members");
+            "group.yaml:2: members: a group has at most 1000 members");
 }
 
 TEST(GroupFile, SurvivesWhateverItIsGiven) {

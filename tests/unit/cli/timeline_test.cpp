@@ -13,7 +13,7 @@ TEST(Timeline, DrawsADump) {
   EXPECT_EQ(draw_timeline(sample_dump(), {55, false}),
             "server  ------------++++++++####################@@@@@@@@@@=====\n"
             "client       ------------+++#########################@@@@@=====\n"
-            "        100.0 ms                                        210.0 ms\n"
+            "        100.0 ms                                       210.0 ms\n"
             "        - prepare  + frozen, locking  # dumping  @ waits for the others  = until unlocked\n");
 }
 

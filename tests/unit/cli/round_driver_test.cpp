@@ -1,0 +1,199 @@
+#include "cli/round_driver.hpp"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "tests/unit/cli/fake_broker.hpp"
+#include "tests/unit/cli/temp_folder.hpp"
+
+namespace lockstep::cli {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// A round whose CRIUs are shell scripts, at a broker that a test can spoil.
+class RoundDriverTest : public testing::Test {
+ protected:
+  RoundDriverTest()
+      : signals_(SignalFd::open().value()),
+        fake_(folder_.path(), [this](const Message& question, FakeBroker::Answers& answers) {
+          if (before_) before_(question);
+          round_.handle(question, answers);
+        }),
+        client_(BrokerClient::connect(fake_.broker(), fake_.releases()).value()) {
+    plan_.round = RoundId("r1");
+    plan_.group = GroupId("g");
+    plan_.open.deadlines = Deadlines{100, 100, 100, 100};
+  }
+
+  void add(const std::string& id, const std::string& script) {
+    RoundMember member;
+    member.id = MemberId(id);
+    plan_.open.members.push_back(member);
+    CriuCommand command;
+    command.argv = {"sh", "-c", script};
+    command.output = folder_.path(id + ".out");
+    command.log = folder_.path(id + ".log");
+    plan_.commands.push_back(command);
+  }
+
+  RoundOutcome run() {
+    EXPECT_TRUE(client_.hello());
+    RoundDriver driver(client_, plan_, display_, signals_, patience_);
+    const auto opened = driver.open();
+    EXPECT_TRUE(opened);
+    return driver.run();
+  }
+
+  template <class T>
+  [[nodiscard]] std::vector<Message> told() const {
+    std::vector<Message> found;
+    for (auto& message : fake_.seen()) {
+      if (std::holds_alternative<T>(message.body)) found.push_back(message);
+    }
+    return found;
+  }
+
+  TempFolder folder_;
+  SignalFd signals_;
+  FakeRound round_;                                  ///< touched by the fake's thread alone once it runs
+  std::function<void(const Message&)> before_;
+  FakeBroker fake_;
+  BrokerClient client_;
+  Display display_{Display::Mode::quiet, -1};
+  RoundPlan plan_;
+  RoundPatience patience_{400ms, 300ms, 300ms};
+};
+
+TEST_F(RoundDriverTest, SeesARoundThrough) {
+  add("a", "exit 0");
+  add("b", "sleep 0.1");
+  const auto outcome = run();
+  EXPECT_EQ(outcome.status.state, RoundState::complete);
+  ASSERT_EQ(outcome.runs.size(), 2U);
+  EXPECT_TRUE(outcome.runs[0].ok());
+  EXPECT_TRUE(outcome.runs[1].ok());
+  EXPECT_GE(outcome.runs[1].ended, 100ms);
+  EXPECT_EQ(outcome.broker_lost, "");
+  EXPECT_EQ(told<MemberResult>().size(), 2U);
+  EXPECT_EQ(told<MemberResult>()[0].round, plan_.round);
+}
+
+TEST_F(RoundDriverTest, StartsAllAtOnce) {
+  for (int i = 0; i < 8; ++i) add("m" + std::to_string(i), "sleep 0.3");
+  EXPECT_LT(run().duration, 2s);
+}
+
+TEST_F(RoundDriverTest, TellsTheBrokerWhyACriuFailed) {
+  add("a", "exit 0");
+  add("b", "echo 'Error (x.c:1): no luck' > " + folder_.path("b.log") + "; exit 1");
+  const auto outcome = run();
+  EXPECT_EQ(outcome.status.state, RoundState::aborted);
+  EXPECT_EQ(outcome.status.culprit.value, "b");
+  EXPECT_EQ(outcome.status.reason, "Error (x.c:1): no luck");
+  EXPECT_EQ(outcome.runs[1].detail, "Error (x.c:1): no luck");
+  EXPECT_EQ(outcome.runs[1].exit->code, 1);
+}
+
+TEST_F(RoundDriverTest, DoesNotQuoteTheLogOfAnEarlierTry) {
+  folder_.write("a.log", "Error (old.c:1): long ago\n");
+  add("a", "echo \"criu: unrecognized option '--x'\"; echo; echo Usage; exit 1");
+  EXPECT_EQ(run().runs[0].detail, "criu: unrecognized option '--x'");
+}
+
+TEST_F(RoundDriverTest, CountsACriuThatCannotBeStartedAsFailed) {
+  add("a", "exit 0");
+  plan_.commands[0].argv = {"/nonexistent/criu"};
+  const auto outcome = run();
+  EXPECT_EQ(outcome.status.state, RoundState::aborted);
+  EXPECT_FALSE(outcome.runs[0].exit);
+  EXPECT_EQ(outcome.runs[0].detail, "start /nonexistent/criu: No such file or directory");
+}
+
+TEST_F(RoundDriverTest, RepeatsAResultThatWasLost) {
+  round_.ignores_first_result = true;
+  add("a", "exit 0");
+  EXPECT_EQ(run().status.state, RoundState::complete);
+  const auto results = told<MemberResult>();
+  ASSERT_GE(results.size(), 2U);
+  EXPECT_EQ(results[0].sequence, results[1].sequence);
+}
+
+TEST_F(RoundDriverTest, TakesNewsFromPub) {
+  round_.publishes = true;
+  add("a", "sleep 0.2");
+  EXPECT_EQ(run().status.state, RoundState::complete);
+}
+
+TEST_F(RoundDriverTest, SaysHelloToABrokerThatHasForgottenIt) {
+  before_ = [this, once = true](const Message& question) mutable {
+    if (std::holds_alternative<MemberResult>(question.body) && once) {
+      round_.say_hello_once = true;
+      once = false;
+    }
+  };
+  add("a", "exit 0");
+  EXPECT_EQ(run().status.state, RoundState::complete);
+  EXPECT_EQ(told<Hello>().size(), 2U);
+}
+
+TEST_F(RoundDriverTest, GivesUpOnABrokerThatHasForgottenTheRound) {
+  before_ = [this](const Message& question) { round_.forgotten = std::holds_alternative<GetRound>(question.body) || round_.forgotten; };
+  add("a", "sleep 0.5");
+  const auto outcome = run();
+  EXPECT_NE(outcome.broker_lost.find("does not know the round any more"), std::string::npos) << outcome.broker_lost;
+  EXPECT_TRUE(outcome.runs[0].ok());
+}
+
+TEST_F(RoundDriverTest, WaitsForCriuAloneWhenTheBrokerIsGone) {
+  before_ = [this](const Message& question) {
+    if (std::holds_alternative<GetRound>(question.body)) fake_.fall_silent();
+  };
+  add("a", "sleep 0.9");
+  const auto outcome = run();
+  EXPECT_NE(outcome.broker_lost.find("has said nothing for 400 ms"), std::string::npos) << outcome.broker_lost;
+  EXPECT_TRUE(outcome.runs[0].ok());
+}
+
+TEST_F(RoundDriverTest, EndsACriuThatOutlivesItsRound) {
+  add("a", "exit 1");
+  add("b", "trap '' TERM; while :; do sleep 0.1; done");
+  const auto outcome = run();
+  EXPECT_EQ(outcome.status.state, RoundState::aborted);
+  EXPECT_EQ(outcome.runs[1].exit->signal, SIGKILL);
+  EXPECT_GE(outcome.runs[1].ended, 600ms);
+}
+
+TEST_F(RoundDriverTest, AbortsOnTheFirstSignalAndKillsOnTheSecond) {
+  patience_.criu_after_round = 30s;
+  add("a", "kill -INT " + std::to_string(::getpid()) + "; sleep 0.3; kill -TERM " + std::to_string(::getpid()) + "; sleep 60");
+  const auto outcome = run();
+  EXPECT_TRUE(outcome.interrupted);
+  EXPECT_EQ(outcome.status.state, RoundState::aborted);
+  EXPECT_EQ(outcome.status.reason, "interrupted by the operator");
+  EXPECT_EQ(outcome.runs[0].exit->signal, SIGTERM);
+  EXPECT_EQ(told<AbortRound>().size(), 1U);
+}
+
+TEST_F(RoundDriverTest, StartsNothingWhenTheRoundIsRefused) {
+  plan_.open.lease_ms = 1;
+  add("a", "touch " + folder_.path("started"));
+  RoundDriver driver(client_, plan_, display_, signals_, patience_);
+  const auto opened = driver.open();
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().code, ErrorCode::refused);
+  EXPECT_FALSE(std::filesystem::exists(folder_.path("started")));
+}
+
+TEST_F(RoundDriverTest, GivesUpARoundThatItCannotStart) {
+  add("a", "exit 0");
+  RoundDriver driver(client_, plan_, display_, signals_, patience_);
+  ASSERT_TRUE(driver.open());
+  driver.give_up("no room");
+  ASSERT_EQ(told<AbortRound>().size(), 1U);
+  EXPECT_EQ(std::get<AbortRound>(told<AbortRound>()[0].body).reason, "no room");
+}
+
+}  // namespace
+}  // namespace lockstep::cli

@@ -1,0 +1,95 @@
+#include "tests/unit/schemas/samples.hpp"
+
+#include <limits>
+
+namespace lockstep::test {
+namespace {
+
+const PodId kPod{"0a0b0c0d-1111-2222-3333-444455556666", 4'026'532'999};
+
+Endpoint endpoint(IpFamily family, std::uint8_t first, std::uint16_t port) {
+  Endpoint end{family, {}, port};
+  end.address.fill(first);
+  return end;
+}
+
+InterfaceAddress an_address() { return {"eth0", IpFamily::v6, endpoint(IpFamily::v6, 0xfd, 0).address, 64}; }
+
+MemberStatus a_member_status() {
+  MemberStatus status{.id = MemberId("db"), .pod = kPod, .agent = "node-1/7", .phases = {}, .unlocked_us = 77,
+                      .sockets = 12, .criu = CriuOutcome::failed, .detail = "Error (criu/mem.c:1): no space"};
+  std::int64_t time = 100;
+  for (PhaseTimes& phase : status.phases) phase = {time, time + 1, -1}, time += 10;
+  return status;
+}
+
+Body order() {
+  return Order{Phase::lock, Operation::restore, kPod, 4711, "/run/netns/pod", 15'001, {5, 6}, Blob{"rec\0ord"}};
+}
+
+Body round_status() {
+  return RoundStatus{Operation::restore, true, RoundState::aborted, Phase::commit, "deadline", MemberId("db"),
+                     1'700'000'000'123, {a_member_status(), a_member_status()}};
+}
+
+Body broker_status() {
+  const AgentStatus agent{"node-1", Role::relay, "boot", {1, 2}, true, 250};
+  const RoundSummary round{RoundId("r-9"), GroupId("shop"), Operation::restore, RoundState::complete, Phase::resume, 2,
+                           1'700'000'000'123, "late", MemberId("web")};
+  return BrokerStatus{"host-1-2", 123'456, {agent}, {round}, {1, 2, 3, 4, 5, 6, 7}};
+}
+
+}  // namespace
+
+Socket a_socket() {
+  return {endpoint(IpFamily::v6, 0xfe, 443), endpoint(IpFamily::v6, 0x20, 50'000), TcpState::close_wait, 123'456,
+          0x1234'5678, 10, 2'896, 1000, 1'000'000, 2'000'000, true};
+}
+
+Socket largest_socket() {
+  constexpr auto k64 = std::numeric_limits<std::uint64_t>::max();
+  constexpr auto k32 = std::numeric_limits<std::uint32_t>::max();
+  return {endpoint(IpFamily::v6, 0xff, 65'535), endpoint(IpFamily::v6, 0xff, 65'535), TcpState::new_syn_recv, k64, k64,
+          k32, k32, k32, k64, k64, true};
+}
+
+Record a_record() {
+  return {RoundId("r-9"), GroupId("shop"), MemberId("db"), {MemberId("db"), MemberId("web")}, kPod, 4711, true,
+          1'700'000'000'123, {an_address()}, {a_socket()}};
+}
+
+std::vector<Message> every_message() {
+  const Release release{Operation::restore, Phase::commit, Verdict::go, "because", MemberId("web"), true};
+  const HookEvent event{HookAction::post_restore, kPod, 99, 123'456'789, 4711, "c0ffee", {7, 8, 9}, Blob{"record"}};
+  const OpenRound open{Operation::restore, true, {{MemberId("db"), kPod, "/run/netns/p", "c0ffee"}}, {1, 2, 3, 4}, 20'000};
+  const std::vector<Body> bodies{
+      Hello{Role::relay, "node-1", "boot", {1, 2}, true, {RoundId("r-1"), RoundId("r-2")}},
+      Welcome{"host-1-2", 500, 3'000, 17},
+      Heartbeat{{RoundId("r-1")}},
+      Refused{"unknown", true},
+      event,
+      HookGone{HookAction::network_unlock},
+      order(),
+      release,
+      Pending{Phase::unlock, 1'234},
+      Ready{Phase::lock, true, "why", {an_address()}, {a_socket(), largest_socket()}},
+      open,
+      AbortRound{"changed my mind"},
+      MemberResult{true, "all well"},
+      GetRound{},
+      GetStatus{},
+      round_status(),
+      broker_status(),
+      Alive{},
+      Store{Blob{std::string("\0\xff", 2)}},
+      Stored{true, "disk full"},
+      Answer{Verdict::go, "because"},
+  };
+  std::vector<Message> messages;
+  for (const Body& body : bodies) {
+    messages.push_back({RoundId("r-9"), GroupId("shop"), MemberId("db"), 1'000'000'007, body});
+  }
+  return messages;
+}
+
+}  // namespace lockstep::test
