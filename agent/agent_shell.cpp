@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agent/exemption.hpp"
+#include "agent/stale_locks.hpp"
 #include "common/log.hpp"
 #include "common/netns.hpp"
 #include "common/zmq_socket.hpp"
@@ -56,7 +57,7 @@ Result<std::unique_ptr<Pods>> open_pods(const AgentConfig& config, const Hello& 
     if (!resolved) return Failure(resolved.error());
     exempt = std::move(*resolved);
   }
-  auto pods = std::make_unique<Pods>(hello.boot_id, config.lock, std::move(exempt));
+  auto pods = std::make_unique<Pods>(hello.boot_id, config.lock, std::move(exempt), this_process(hello.name));
   for (const std::uint64_t inode : hello.pods) {
     // Now rather than in a round: it takes away what an earlier agent left, and tells what this kernel can't do.
     const PodPlace own{PodId{hello.boot_id, inode}, 0, "/proc/self/ns/net"};
@@ -70,6 +71,8 @@ Result<std::unique_ptr<Pods>> open_pods(const AgentConfig& config, const Hello& 
 Result<std::unique_ptr<AgentShell>> AgentShell::create(const AgentConfig& config, Fd stop, Fd hook) {
   auto hello = make_hello(config);
   if (!hello) return Failure(hello.error());
+  // What an earlier agent of this machine has left; a sidecar's own pod is cleared when it is prepared.
+  if (config.scope == Scope::node) sweep_stale_locks(config.socket_dir);
   auto hooks = open_hooks(config, *hello, std::move(hook));
   if (!hooks) return Failure(hooks.error());
   auto pods = open_pods(config, *hello);

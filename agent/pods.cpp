@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "agent/kernel/addresses.hpp"
+#include "agent/kernel/close_connections.hpp"
+#include "agent/kernel/restore_check.hpp"
 #include "common/log.hpp"
 #include "common/netns.hpp"
 
@@ -56,7 +58,7 @@ Result<void> Pods::prepare(const PodPlace& place) {
   }
   auto netns = open(place);
   if (!netns) return Failure(netns.error());
-  auto lock = create_pod_lock(*netns, backend_, exempt_);
+  auto lock = create_pod_lock(*netns, backend_, exempt_, owner_);
   if (!lock) return Failure(lock.error());
   auto diag = SockDiag::create(*netns);
   if (!diag) return Failure(diag.error());
@@ -65,10 +67,10 @@ Result<void> Pods::prepare(const PodPlace& place) {
   return {};
 }
 
-Result<void> Pods::arm(const PodId& id, milliseconds lease) {
+Result<void> Pods::arm(const PodId& id, milliseconds lease, const RoundId& round) {
   auto pod = find(id);
   if (!pod) return Failure(pod.error());
-  auto armed = (*pod)->lock->arm(lease);
+  auto armed = (*pod)->lock->arm(lease, round.value);
   (*pod)->armed = armed.has_value();
   return armed;
 }
@@ -96,6 +98,19 @@ Result<SocketTable> Pods::sockets(const PodId& id, const std::vector<std::uint64
   auto pod = find(id);
   if (!pod) return Failure(pod.error());
   return (*pod)->diag->tcp_sockets_of(std::unordered_set<std::uint64_t>(inodes.begin(), inodes.end()));
+}
+
+Result<ClosedConnections> Pods::close_connections(const PodId& id, const SocketTable& connections) {
+  auto pod = find(id);
+  if (!pod) return Failure(pod.error());
+  return agent::close_connections(*(*pod)->lock, *(*pod)->diag, connections);
+}
+
+Result<RestoreCheck> Pods::check_for_restore(const PodId& id, const SocketTable& wanted,
+                                             const std::vector<InterfaceAddress>& addresses) {
+  auto pod = find(id);
+  if (!pod) return Failure(pod.error());
+  return agent::check_for_restore((*pod)->netns, *(*pod)->diag, (*pod)->lock->backend(), wanted, addresses);
 }
 
 void Pods::forget_idle(TimePoint now, Duration idle) {

@@ -19,17 +19,21 @@ namespace lockstep::agent {
 class Pods : public PodNetwork {
  public:
   /// `boot_id` is this machine's; pods of another are refused. `exempt`: end points that a lock lets through.
-  Pods(std::string boot_id, LockBackend backend, std::vector<Endpoint> exempt)
-      : boot_id_(std::move(boot_id)), backend_(backend), exempt_(std::move(exempt)) {}
+  /// `owner` is noted in the locks.
+  Pods(std::string boot_id, LockBackend backend, std::vector<Endpoint> exempt, LockOwner owner = {})
+      : boot_id_(std::move(boot_id)), backend_(backend), exempt_(std::move(exempt)), owner_(std::move(owner)) {}
   /// Takes the lock tables out of every pod.
   ~Pods() override;
 
   Result<void> prepare(const PodPlace& place) override;
-  Result<void> arm(const PodId& pod, milliseconds lease) override;
+  Result<void> arm(const PodId& pod, milliseconds lease, const RoundId& round) override;
   Result<void> renew(const PodId& pod, milliseconds lease) override;
   Result<void> disarm(const PodId& pod) override;
   Result<std::vector<InterfaceAddress>> addresses(const PodId& pod) override;
   Result<SocketTable> sockets(const PodId& pod, const std::vector<std::uint64_t>& inodes) override;
+  Result<ClosedConnections> close_connections(const PodId& pod, const SocketTable& connections) override;
+  Result<RestoreCheck> check_for_restore(const PodId& pod, const SocketTable& wanted,
+                                         const std::vector<InterfaceAddress>& addresses) override;
 
   /// Lets go of pods that are not locked and have not been used for `idle`: what an agent holds open of a namespace
   /// keeps it alive after its pod has gone.
@@ -51,6 +55,7 @@ class Pods : public PodNetwork {
   std::string boot_id_;
   LockBackend backend_;
   std::vector<Endpoint> exempt_;
+  LockOwner owner_;
   std::map<std::uint64_t, Pod> pods_;  ///< by namespace inode
 };
 

@@ -43,7 +43,7 @@ CoreSettings core_settings(const BrokerConfig& config) {
 }
 
 /// ipc sockets are files: their folder has to be there, and only their owner may use them.
-Result<void> bind_one(zmq::socket_t& socket, const std::string& text) {
+Result<void> bind_one(zmq::socket_t& socket, const std::string& text, std::vector<std::string>& files) {
   const auto endpoint = parse_endpoint(text);
   if (!endpoint) return Failure(endpoint.error());
   const bool is_file = endpoint->transport == Transport::ipc && endpoint->path.front() == '/';
@@ -55,6 +55,7 @@ Result<void> bind_one(zmq::socket_t& socket, const std::string& text) {
   const mode_t before = ::umask(0177);
   auto bound = bind_zmq(socket, endpoint->text());
   ::umask(before);
+  if (bound && is_file) files.push_back(endpoint->path);
   return bound;
 }
 
@@ -83,25 +84,32 @@ Result<void> BrokerShell::bind(const BrokerConfig& config) {
   router_.set(zmq::sockopt::router_mandatory, true);
   router_.set(zmq::sockopt::router_handover, true);
   for (const std::string& endpoint : config.listen) {
-    if (auto bound = bind_one(router_, endpoint); !bound) return bound;
+    if (auto bound = bind_one(router_, endpoint, socket_files_); !bound) return bound;
   }
   for (const std::string& endpoint : config.publish) {
-    if (auto bound = bind_one(publisher_, endpoint); !bound) return bound;
+    if (auto bound = bind_one(publisher_, endpoint, socket_files_); !bound) return bound;
   }
   return {};
+}
+
+void BrokerShell::unlink_sockets() {
+  for (const std::string& file : socket_files_) ::unlink(file.c_str());
+  socket_files_.clear();
 }
 
 void BrokerShell::run() {
   std::vector<zmq::pollitem_t> items{{router_.handle(), 0, ZMQ_POLLIN, 0}, {nullptr, stop_.get(), ZMQ_POLLIN, 0}};
   while (true) {
     poll_until(items, core_.next_deadline());
-    if (items[1].revents != 0) return spdlog::info("stopping");
+    if (items[1].revents != 0) break;
     if (items[0].revents != 0) receive();
     if (const TimePoint now = Clock::now(); now >= core_.next_deadline()) {
       core_.on_time(now, out_);
       perform();
     }
   }
+  spdlog::info("stopping");
+  unlink_sockets();
 }
 
 void BrokerShell::receive() {

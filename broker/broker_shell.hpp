@@ -22,6 +22,7 @@ class BrokerShell {
  private:
   BrokerShell(const BrokerConfig& config, Fd stop);
   Result<void> bind(const BrokerConfig& config);
+  void unlink_sockets();
   void receive();
   void perform();
   void perform(const SendTo& action);
@@ -32,6 +33,7 @@ class BrokerShell {
   zmq::context_t context_{1};
   zmq::socket_t router_;
   zmq::socket_t publisher_;
+  std::vector<std::string> socket_files_;  ///< libzmq makes them and leaves them
   BrokerCore core_;
   Outbox out_;
   std::uint64_t releases_published_ = 0;  ///< numbers on the release topic have no gaps: subscribers look for them

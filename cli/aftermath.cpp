@@ -23,7 +23,7 @@ Result<void> sync_images(const std::vector<ReadyMember>& members) {
   for (const ReadyMember& ready : members) {
     const std::string& images = ready.member->images;
     const Fd folder(::open(images.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    struct stat info{};
+    struct stat info {};
     if (!folder || ::fstat(folder.get(), &info) != 0) return fail_errno("open " + images);
     if (done.insert(info.st_dev).second && ::syncfs(folder.get()) != 0) return fail_errno("syncfs " + images);
   }
@@ -37,7 +37,8 @@ void check_gone(const std::vector<ReadyMember>& members, Report& report) {
     pollfd gone{ready.root.get(), POLLIN, 0};
     const auto left = std::chrono::ceil<milliseconds>(end - Clock::now()).count();
     if (::poll(&gone, 1, static_cast<int>(std::max<std::int64_t>(left, 0))) == 1) continue;
-    report.notes.push_back(quoted(ready) + ": was dumped, and its process " + std::to_string(ready.pid) + " is still there");
+    report.notes.push_back(quoted(ready) + ": was dumped, and its process " + std::to_string(ready.pid) +
+                           " is still there");
   }
 }
 
@@ -71,7 +72,8 @@ void after_restored(const ReadyMember& ready, MemberReport& member, Report& repo
   member.pid = *pid;
   if (ready.member->pidfile.empty()) return;
   if (auto written = replace_file(ready.member->pidfile, std::to_string(*pid) + "\n"); !written) {
-    report.notes.push_back(quoted(ready) + ": runs as process " + std::to_string(*pid) + ", but " + written.error().message());
+    report.notes.push_back(quoted(ready) + ": runs as process " + std::to_string(*pid) + ", but " +
+                           written.error().message());
   }
 }
 

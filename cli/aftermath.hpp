@@ -9,7 +9,8 @@
 namespace lockstep::cli {
 
 /// Removes what an earlier round left in the images folders and would be mistaken for this round's: on dump the record
-/// (a failed dump must not leave new images beside an old record), on restore CRIU's pidfile (CRIU does not replace it).
+/// (a failed dump must not leave new images beside an old record), on restore CRIU's pidfile (CRIU does not replace
+/// it).
 [[nodiscard]] Result<void> clear_images(Operation operation, const std::vector<ReadyMember>& members);
 
 /// Brings a committed checkpoint's images to the disk, checks that the trees have gone (dump and kill) or run on

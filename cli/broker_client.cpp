@@ -20,7 +20,8 @@ Failure fail_zmq(const zmq::error_t& error, std::string operation) {
   return fail(ErrorCode::unavailable, std::move(operation), error.what());
 }
 
-std::unique_ptr<zmq::socket_t> open_socket(zmq::context_t& context, zmq::socket_type type, const ZmqEndpoint& endpoint) {
+std::unique_ptr<zmq::socket_t> open_socket(zmq::context_t& context, zmq::socket_type type,
+                                           const ZmqEndpoint& endpoint) {
   auto socket = std::make_unique<zmq::socket_t>(context, type);
   socket->set(zmq::sockopt::linger, kLingerMs);
   socket->set(zmq::sockopt::sndhwm, kHighWaterMark);
@@ -63,8 +64,9 @@ Result<BrokerClient> BrokerClient::connect(const std::string& broker, const std:
 }
 
 Failure BrokerClient::no_answer(milliseconds waited) const {
-  return fail(ErrorCode::unavailable, "broker at " + address_,
-              "no answer for " + std::to_string(waited.count()) + " ms; is lockstep-broker running, and is this its address?");
+  return fail(
+      ErrorCode::unavailable, "broker at " + address_,
+      "no answer for " + std::to_string(waited.count()) + " ms; is lockstep-broker running, and is this its address?");
 }
 
 Result<Welcome> BrokerClient::hello(milliseconds limit) {
@@ -72,8 +74,9 @@ Result<Welcome> BrokerClient::hello(milliseconds limit) {
   if (!answer) return Failure(answer.error());
   const auto* welcome = std::get_if<Welcome>(&answer->body);
   if (welcome == nullptr) {
-    return fail(ErrorCode::unavailable, "broker at " + address_,
-                "answers Hello with " + std::string(type_name(answer->body)) + "; is it a lockstep broker of this version?");
+    return fail(
+        ErrorCode::unavailable, "broker at " + address_,
+        "answers Hello with " + std::string(type_name(answer->body)) + "; is it a lockstep broker of this version?");
   }
   return *welcome;
 }

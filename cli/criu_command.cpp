@@ -6,7 +6,8 @@ namespace lockstep::cli {
 namespace {
 
 /// What a dump and a restore have in common.
-CriuCommand common_command(const RoundContext& context, const GroupMember& member, const PodId& pod, Operation operation) {
+CriuCommand common_command(const RoundContext& context, const GroupMember& member, const PodId& pod,
+                           Operation operation) {
   CriuCommand command;
   const std::string name(to_string(operation));
   const std::string log = name + ".log";
@@ -15,8 +16,8 @@ CriuCommand common_command(const RoundContext& context, const GroupMember& membe
   // -v2 is errors and warnings: the log is written while the tasks are frozen.
   command.argv.insert(command.argv.end(), {"-v2", "--tcp-established"});
   command.argv.insert(command.argv.end(), {"--action-script", context.hook});
-  command.environment = {"LOCKSTEP_ROUND=" + context.round.value, "LOCKSTEP_GROUP=" + context.group.value,
-                         "LOCKSTEP_MEMBER=" + member.id.value, "LOCKSTEP_POD=" + std::to_string(pod.netns_inode),
+  command.environment = {"LOCKSTEP_ROUND=" + context.round.value,     "LOCKSTEP_GROUP=" + context.group.value,
+                         "LOCKSTEP_MEMBER=" + member.id.value,        "LOCKSTEP_POD=" + std::to_string(pod.netns_inode),
                          "LOCKSTEP_SOCKET_DIR=" + context.socket_dir, "LOCKSTEP_BROKER=" + context.broker};
   command.output = member.images + "/" + name + ".out";
   command.log = member.images + "/" + log;
@@ -45,8 +46,8 @@ CriuCommand dump_command(const RoundContext& context, const GroupMember& member,
 CriuCommand restore_command(const RoundContext& context, const GroupMember& member, const PodId& pod, int pod_fd) {
   CriuCommand command = common_command(context, member, pod, Operation::restore);
   const std::string inherit = "fd[" + std::to_string(kPodFd) + "]:" + std::string(kPodKey);
-  command.argv.insert(command.argv.end(), {"--restore-detached", "--inherit-fd", inherit, "--pidfile",
-                                           restored_pidfile(member)});
+  command.argv.insert(command.argv.end(),
+                      {"--restore-detached", "--inherit-fd", inherit, "--pidfile", restored_pidfile(member)});
   command.pod_fd = pod_fd;
   add_member_options(command, member);
   return command;
@@ -80,7 +81,9 @@ Result<CriuVersion> parse_criu_version(std::string_view output) {
 namespace {
 
 /// Logged as an error, and no reason for anything: CRIU goes on with the limit that it has.
-bool is_harmless(std::string_view line) { return line.find("Can't setup RLIMIT_NOFILE for self") != std::string_view::npos; }
+bool is_harmless(std::string_view line) {
+  return line.find("Can't setup RLIMIT_NOFILE for self") != std::string_view::npos;
+}
 
 }  // namespace
 

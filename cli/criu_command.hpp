@@ -37,10 +37,11 @@ struct RoundContext {
   std::string broker;      ///< for a hook that finds no agent beside it
 };
 
-[[nodiscard]] CriuCommand dump_command(const RoundContext& context, const GroupMember& member, pid_t pid, const PodId& pod,
-                                       bool leave_running);
+[[nodiscard]] CriuCommand dump_command(const RoundContext& context, const GroupMember& member, pid_t pid,
+                                       const PodId& pod, bool leave_running);
 /// `pod_fd` is the target namespace. CRIU writes the root task's pid to restored_pidfile(member), which must not exist.
-[[nodiscard]] CriuCommand restore_command(const RoundContext& context, const GroupMember& member, const PodId& pod, int pod_fd);
+[[nodiscard]] CriuCommand restore_command(const RoundContext& context, const GroupMember& member, const PodId& pod,
+                                          int pod_fd);
 [[nodiscard]] std::string restored_pidfile(const GroupMember& member);
 
 struct CriuVersion {

@@ -76,7 +76,8 @@ std::vector<std::string> environment_with(const std::vector<std::string>& additi
   return result;
 }
 
-Result<pid_t> spawn(const std::vector<std::string>& argv, const std::vector<std::string>& additions, int output_fd, int pod_fd) {
+Result<pid_t> spawn(const std::vector<std::string>& argv, const std::vector<std::string>& additions, int output_fd,
+                    int pod_fd) {
   SpawnOptions options;
   options.wire(output_fd, pod_fd);
   options.detach();
@@ -147,7 +148,8 @@ Result<Printed> run_program(const std::vector<std::string>& argv, milliseconds l
   pollfd end{process->pidfd(), POLLIN, 0};
   if (TEMP_FAILURE_RETRY(::poll(&end, 1, static_cast<int>(limit.count()))) < 0) return fail_errno("poll");
   const auto exit = process->poll();
-  if (!exit) return fail(ErrorCode::timeout, argv.front(), "has not ended after " + std::to_string(limit.count()) + " ms");
+  if (!exit)
+    return fail(ErrorCode::timeout, argv.front(), "has not ended after " + std::to_string(limit.count()) + " ms");
   auto text = read_tail(command.output, 64 * 1024);
   if (!text) return Failure(text.error());
   return Printed{*exit, std::move(*text)};

@@ -16,7 +16,7 @@ namespace lockstep::cli {
 
 /// How a process has ended.
 struct ProcessExit {
-  int code = 0;    ///< exit code, where `signal` is 0
+  int code = 0;  ///< exit code, where `signal` is 0
   int signal = 0;
   [[nodiscard]] bool ok() const { return code == 0 && signal == 0; }
   /// "exit code 1", "killed by signal 9 (Killed)".

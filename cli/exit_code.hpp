@@ -6,10 +6,10 @@
 namespace lockstep::cli {
 
 enum ExitCode : int {
-  kDone = 0,          ///< committed and complete
-  kFailed = 1,        ///< the round was aborted, or a member failed
-  kUsage = 2,         ///< a mistake in the arguments, in a file, or on this machine: nothing was started
-  kUnreachable = 3,   ///< the broker does not answer
+  kDone = 0,         ///< committed and complete
+  kFailed = 1,       ///< the round was aborted, or a member failed
+  kUsage = 2,        ///< a mistake in the arguments, in a file, or on this machine: nothing was started
+  kUnreachable = 3,  ///< the broker does not answer
 };
 
 /// The code for an error that ends a command before its round has begun.

@@ -57,7 +57,7 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
 Result<std::string> read_tail(const std::string& path, std::size_t limit) {
   const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!file) return fail_open(path);
-  struct stat info{};
+  struct stat info {};
   if (::fstat(file.get(), &info) != 0) return fail_errno("fstat " + path);
   const off_t start = std::max<off_t>(0, info.st_size - static_cast<off_t>(limit));
   if (::lseek(file.get(), start, SEEK_SET) < 0) return fail_errno("lseek " + path);
@@ -73,7 +73,8 @@ Result<void> replace_file(const std::string& path, std::string_view content) {
   auto written = write_all(file, temporary, content);
   // mkostemp makes it 0600; a pidfile is for everybody.
   if (written && ::fchmod(file.get(), 0644) != 0) written = fail_errno("fchmod " + temporary);
-  if (written && ::rename(temporary.c_str(), path.c_str()) != 0) written = fail_errno("rename " + temporary + " to " + path);
+  if (written && ::rename(temporary.c_str(), path.c_str()) != 0)
+    written = fail_errno("rename " + temporary + " to " + path);
   if (!written) ::unlink(temporary.c_str());
   return written;
 }

@@ -13,6 +13,7 @@
 #include "cli/report.hpp"
 #include "cli/report_json.hpp"
 #include "cli/round_driver.hpp"
+#include "cli/verify_report.hpp"
 
 namespace lockstep::cli {
 namespace {
@@ -30,22 +31,34 @@ Result<RoundId> new_round_id() {
   return RoundId(text.data());
 }
 
-RoundPlan make_plan(Operation operation, const GroupOptions& options, const GroupFile& group, const Preflight& preflight,
-                    const std::string& broker, RoundId round) {
+RoundPlan make_plan(Operation operation, const GroupOptions& options, const GroupFile& group,
+                    const Preflight& preflight, const std::string& broker, RoundId round) {
   RoundPlan plan{std::move(round), group.group, {}, {}};
   plan.open.operation = operation;
   plan.open.leave_running = options.leave_running;
   plan.open.deadlines = group.deadlines;
   plan.open.lease_ms = group.lease_ms;
+  plan.open.policy = group.policy;
   const RoundContext context{plan.round, plan.group, preflight.hook, group.socket_dir, broker};
   for (const ReadyMember& ready : preflight.members) {
     const GroupMember& member = *ready.member;
-    plan.open.members.push_back(RoundMember{member.id, ready.pod, ready.netns_path, member.container});
+    plan.open.members.push_back(
+        RoundMember{member.id, ready.pod, ready.netns_path, member.container, member.policy});
     plan.commands.push_back(operation == Operation::dump
                                 ? dump_command(context, member, ready.pid, ready.pod, options.leave_running)
                                 : restore_command(context, member, ready.pod, ready.netns.get()));
   }
   return plan;
+}
+
+/// A committed checkpoint has to be one consistent cut; that is looked up in the images, not believed.
+void prove(Report& report) {
+  if (verdict_of(report) != RoundVerdict::committed) return;
+  std::vector<std::string> folders;
+  for (const MemberReport& member : report.members) folders.push_back(member.images);
+  const auto cut = verify_images(folders);
+  report.proof = cut ? cut_line(*cut) : cut.error().message();
+  report.proven = cut && cut->consistent();
 }
 
 /// Opens the round and sees it through. Between the opening and the first CRIU the images folders are cleared of what
@@ -68,6 +81,7 @@ Result<Report> run_round(Operation operation, BrokerClient& broker, const RoundP
   }
   if (operation == Operation::dump) {
     after_checkpoint(preflight.members, report);
+    prove(report);
   } else {
     after_restore(preflight.members, report);
   }
@@ -109,7 +123,7 @@ int run_group_command(Operation operation, const GroupOptions& options) {
   }
   const std::string text = options.json ? report_json(*report) : report_text(*report, {60, locale_is_utf8()});
   std::fputs(text.c_str(), stdout);
-  return exit_code_of(verdict_of(report->outcome));
+  return exit_code_of(verdict_of(*report));
 }
 
 }  // namespace lockstep::cli

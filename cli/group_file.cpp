@@ -20,8 +20,9 @@ constexpr pid_t kMaxPid = 4'194'304;  // the kernel's PID_MAX_LIMIT
 constexpr milliseconds kShortestLease = 1s;
 constexpr milliseconds kLongestWait = 1h;
 /// Options that lockstep gives to CRIU itself: a second, different one would break the round.
-constexpr std::array<std::string_view, 8> kOwnOptions{"--action-script", "--network-lock",  "--images-dir", "--tree",
-                                                       "--leave-running", "--leave-stopped", "--tcp-close",  "--log-file"};
+constexpr std::array<std::string_view, 8> kOwnOptions{"--action-script", "--network-lock",  "--images-dir",
+                                                      "--tree",          "--leave-running", "--leave-stopped",
+                                                      "--tcp-close",     "--log-file"};
 
 std::string absolute(const std::filesystem::path& folder, const std::string& path) {
   return path.empty() ? path : (folder / path).lexically_normal().string();
@@ -36,7 +37,8 @@ void read_name(Config& config, std::string_view key, std::string& out) {
   config.require(key);
   config.text(key, out);
   if (!out.empty() && !is_valid_name(out)) {
-    config.complain(key, "\"" + out + "\" is no name: 1 to 64 letters, digits, '.', '_' or '-', not beginning with '.'");
+    config.complain(key,
+                    "\"" + out + "\" is no name: 1 to 64 letters, digits, '.', '_' or '-', not beginning with '.'");
   }
 }
 
@@ -80,6 +82,26 @@ void read_criu_options(Config& config, std::vector<std::string>& options) {
   options.insert(options.end(), more.begin(), more.end());
 }
 
+/// What happens to connections: the same words for the group and for a member.
+void read_policy(Config& config, ConnectionPolicy& policy) {
+  config.choice("external", policy.external, {{"close", ExternalPolicy::close}, {"keep", ExternalPolicy::keep},
+                                              {"refuse", ExternalPolicy::refuse}});
+  config.choice("ambiguous", policy.ambiguous, {{"external", AmbiguousPolicy::external},
+                                                {"internal", AmbiguousPolicy::internal},
+                                                {"refuse", AmbiguousPolicy::refuse}});
+  config.choice("revalidate", policy.revalidation, {{"strict", RevalidationPolicy::strict},
+                                                    {"warn", RevalidationPolicy::warn}});
+  std::vector<std::string> rules;
+  config.texts("external_allow", rules, true);
+  for (const std::string& text : rules) {
+    if (const auto rule = parse_allow_rule(text)) {
+      policy.external_allow.push_back(*rule);
+    } else {
+      config.complain("external_allow", rule.error().message());
+    }
+  }
+}
+
 GroupMember read_member(Config& config, const std::filesystem::path& folder, const GroupMember& defaults) {
   GroupMember member = defaults;
   read_name(config, "id", member.id.value);
@@ -99,6 +121,7 @@ GroupMember read_member(Config& config, const std::filesystem::path& folder, con
   if (!member.container.empty() && !is_valid_name(member.container)) {
     config.complain("container", "expected a container id, or its beginning");
   }
+  read_policy(config, member.policy);
   read_criu(config, folder, member.criu);
   read_criu_options(config, member.criu_options);
   for (auto* path : {&member.pidfile, &member.images, &member.pod}) *path = absolute(folder, *path);
@@ -156,6 +179,7 @@ Result<GroupFile> read_group(Config config, const std::string& name, const std::
   group.hook = absolute(folder, group.hook);
   read_deadlines(config, group.deadlines);
   read_duration(config, "lease", group.lease_ms, kShortestLease);
+  read_policy(config, group.policy);
   read_members(config, folder, group);
   if (auto done = config.finish(); !done) return Failure(done.error());
   return group;

@@ -18,24 +18,26 @@ namespace lockstep::cli {
 /// One member as the file names it, with the group's defaults filled in and every path made absolute.
 struct GroupMember {
   MemberId id;
-  std::optional<pid_t> pid;               ///< either this
-  std::string pidfile;                    ///< or this
+  std::optional<pid_t> pid;  ///< either this
+  std::string pidfile;       ///< or this
   std::string images;
-  std::string pod;                        ///< the namespace to restore into; empty: the one it was dumped from
+  std::string pod;  ///< the namespace to restore into; empty: the one it was dumped from
   std::string container;
   std::vector<std::string> criu;          ///< the command: a program and its first arguments; never empty
   std::vector<std::string> criu_options;  ///< the group's, then its own
+  ConnectionPolicy policy;                ///< what it says itself; the rest is the group's
 };
 
 struct GroupFile {
-  std::string path;                       ///< the file itself, as the user named it
+  std::string path;  ///< the file itself, as the user named it
   GroupId group;
-  std::string broker;                     ///< empty where the file names none
-  std::string releases;                   ///< empty: derived from the broker's endpoint
+  std::string broker;    ///< empty where the file names none
+  std::string releases;  ///< empty: derived from the broker's endpoint
   std::string socket_dir = "/run/lockstep";
-  std::string hook;                       ///< empty: the one that was installed with this program
+  std::string hook;  ///< empty: the one that was installed with this program
   Deadlines deadlines;
   std::uint32_t lease_ms = 15'000;
+  ConnectionPolicy policy;
   std::vector<GroupMember> members;
 };
 
@@ -45,6 +47,7 @@ inline constexpr std::size_t kMaxGroupMembers = 1'000;
 /// Reads and checks a file. Errors name file, line and field.
 [[nodiscard]] Result<GroupFile> load_group_file(const std::string& path);
 /// The same from memory; relative paths are taken from `folder`.
-[[nodiscard]] Result<GroupFile> parse_group_file(const std::string& yaml, const std::string& name, const std::string& folder);
+[[nodiscard]] Result<GroupFile> parse_group_file(const std::string& yaml, const std::string& name,
+                                                 const std::string& folder);
 
 }  // namespace lockstep::cli

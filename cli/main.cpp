@@ -2,9 +2,11 @@
 /// status_command.cpp.
 #include <CLI/CLI.hpp>
 
+#include "cli/connections_command.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/group_command.hpp"
 #include "cli/status_command.hpp"
+#include "cli/verify_command.hpp"
 #include "common/ids.hpp"
 
 namespace lockstep::cli {
@@ -50,6 +52,22 @@ constexpr const char* kAbortExamples =
     "  lockstep abort 20250101T120000-1a2b3c4d\n"
     "\nA round can be aborted until it is decided. Its members run on (checkpoint), or are ended (restore).\n";
 
+constexpr const char* kVerifyExamples =
+    "\nExamples:\n"
+    "  lockstep verify images/*                       the images folders of all members of one round\n"
+    "  lockstep verify --quiet images/server images/client\n"
+    "\nCRIU's images are read, nothing else: for every internal connection, what one end has sent must fit what the\n"
+    "other has received, in both directions.\n"
+    "\nExit codes: 0 all fit; 1 a connection does not fit, a file is damaged, rounds are mixed, a member is missing;\n"
+    "2 usage, or a folder that can't be opened.\n";
+
+constexpr const char* kConnectionsExamples =
+    "\nExamples:\n"
+    "  lockstep connections demo.yaml                 those of the group's images\n"
+    "  lockstep connections images/server images/client --output json\n"
+    "  lockstep connections demo.yaml --output dot | dot -Tsvg > demo.svg\n"
+    "\nExit codes: 0 printed; 2 usage, or a folder without a good record.\n";
+
 std::string footer(const char* examples) { return std::string(examples) + kBrokerHelp + "\n" + kCodes; }
 
 void add_broker(CLI::App& command, std::string& broker) {
@@ -73,6 +91,27 @@ CLI::App* add_group_command(CLI::App& app, const char* name, const char* what, c
   return command;
 }
 
+CLI::App* add_verify(CLI::App& app, VerifyOptions& options) {
+  CLI::App* command = app.add_subcommand("verify", "Prove that a round's images are one consistent cut");
+  command->add_option("IMAGES", options.images, "The members' images folders")->required();
+  add_output(*command, options.json);
+  command->add_flag("-q,--quiet", options.quiet, "The result's line alone");
+  command->footer(kVerifyExamples);
+  return command;
+}
+
+CLI::App* add_connections(CLI::App& app, ConnectionsOptions& options) {
+  CLI::App* command = app.add_subcommand("connections", "Show who was connected with whom when a group was dumped");
+  command->add_option("SOURCE", options.sources, "A group's file, or the members' images folders")->required();
+  const std::map<std::string, GraphFormat> formats{
+      {"text", GraphFormat::text}, {"json", GraphFormat::json}, {"dot", GraphFormat::dot}};
+  command->add_option("--output", options.format, "How to print them: text, json, or dot for Graphviz (default: text)")
+      ->transform(CLI::CheckedTransformer(formats, CLI::ignore_case).description(""))
+      ->type_name("FORMAT");
+  command->footer(kConnectionsExamples);
+  return command;
+}
+
 CLI::Validator valid_name() {
   return CLI::Validator(
       [](std::string& text) { return is_valid_name(text) ? std::string() : "\"" + text + "\" is no round's id"; }, "ID");
@@ -87,6 +126,8 @@ int run(int argc, char** argv) {
   GroupOptions group;
   StatusOptions status;
   AbortOptions abort;
+  VerifyOptions verify;
+  ConnectionsOptions connections;
   auto* checkpoint = add_group_command(app, "checkpoint", "Dump all members of a group at one instant", kCheckpointExamples, group);
   checkpoint->add_flag("--leave-running", group.leave_running, "Let the members run on after the dump");
   auto* restore = add_group_command(app, "restore", "Restore all members of a group, or none", kRestoreExamples, group);
@@ -100,6 +141,8 @@ int run(int argc, char** argv) {
   end->add_option("--reason", abort.reason, "Told to everyone concerned")->type_name("TEXT");
   add_broker(*end, abort.broker);
   end->footer(footer(kAbortExamples));
+  auto* proof = add_verify(app, verify);
+  auto* graph = add_connections(app, connections);
 
   try {
     app.parse(argc, argv);
@@ -107,6 +150,8 @@ int run(int argc, char** argv) {
     return app.exit(error) == 0 ? kDone : kUsage;
   }
   if (checkpoint->parsed()) return run_group_command(Operation::dump, group);
+  if (proof->parsed()) return run_verify_command(verify);
+  if (graph->parsed()) return run_connections_command(connections);
   if (restore->parsed()) return run_group_command(Operation::restore, group);
   return show->parsed() ? run_status_command(status) : run_abort_command(abort);
 }

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 /// The file's inode is the namespace's; opening each one in turn would be slow with thousands of processes.
 bool has_inode(const std::string& path, std::uint64_t inode) {
-  struct stat info{};
+  struct stat info {};
   return ::stat(path.c_str(), &info) == 0 && info.st_ino == inode;
 }
 

@@ -11,15 +11,20 @@
 #include <filesystem>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "cli/files.hpp"
 #include "cli/pod_search.hpp"
 #include "cli/tools_check.hpp"
+#include "common/clock.hpp"
 #include "common/netns.hpp"
 #include "schemas/codec.hpp"
 
 namespace lockstep::cli {
 namespace {
+
+constexpr milliseconds kReapLimit{3'000};
+constexpr milliseconds kReapStep{10};
 
 std::string quoted(const MemberId& id) { return "member \"" + id.value + "\""; }
 
@@ -45,8 +50,9 @@ Result<std::uint64_t> own_netns() {
 
 /// CRIU calls network-lock and network-unlock only for trees whose namespace is not its own.
 Failure host_network(const MemberId& id) {
-  return bad_member(id, "lives in this machine's own network namespace: CRIU does not lock the network of such a tree, "
-                        "so it can't take part in a coordinated checkpoint; run it in a namespace of its own");
+  return bad_member(id,
+                    "lives in this machine's own network namespace: CRIU does not lock the network of such a tree, "
+                    "so it can't take part in a coordinated checkpoint; run it in a namespace of its own");
 }
 
 Result<void> check_images_writable(const GroupMember& member) {
@@ -76,8 +82,9 @@ Result<ReadyMember> ready_to_dump(const GroupMember& member, const std::string& 
   ready.pid = *pid;
   ready.root = Fd(static_cast<int>(::syscall(SYS_pidfd_open, *pid, 0)));
   if (!ready.root || !is_running(*pid)) {
-    return bad_member(member.id, "there is no process " + std::to_string(*pid) +
-                                     (member.pid ? "" : " (from " + member.pidfile + ")"), ErrorCode::not_found);
+    return bad_member(
+        member.id, "there is no process " + std::to_string(*pid) + (member.pid ? "" : " (from " + member.pidfile + ")"),
+        ErrorCode::not_found);
   }
   const auto netns = open_netns_of(*pid);
   if (!netns) return bad_member(member.id, netns.error().message());
@@ -97,16 +104,27 @@ Result<FoundPod> target_pod(const GroupMember& member, const Record& record, con
     return found;
   }
   if (record.pod.boot_id != boot) {
-    return bad_member(member.id, "was dumped on another machine, or before this one was started anew: name the network "
-                                 "namespace to restore into by \"pod:\"");
+    return bad_member(member.id,
+                      "was dumped on another machine, or before this one was started anew: name the network "
+                      "namespace to restore into by \"pod:\"");
   }
   auto found = find_pod(record.pod.netns_inode);
   if (!found) {
-    return bad_member(member.id, "the network namespace that it was dumped from (net:[" +
-                                     std::to_string(record.pod.netns_inode) + "]) is gone: name one by \"pod:\"",
+    return bad_member(member.id,
+                      "the network namespace that it was dumped from (net:[" + std::to_string(record.pod.netns_inode) +
+                          "]) is gone: name one by \"pod:\"",
                       ErrorCode::not_found);
   }
   return found;
+}
+
+/// Whether the pid is free. One whose process has ended and waits for its parent gets a little time: a tree that was
+/// dumped and killed a moment ago is such a one.
+bool is_reaped(pid_t pid) {
+  for (const TimePoint end = Clock::now() + kReapLimit; ::kill(pid, 0) == 0; std::this_thread::sleep_for(kReapStep)) {
+    if (is_running(pid) || Clock::now() > end) return false;
+  }
+  return true;
 }
 
 /// A tree that is restored without a pid namespace of its own gets its old pids back: they have to be free. CRIU names
@@ -114,12 +132,13 @@ Result<FoundPod> target_pod(const GroupMember& member, const Record& record, con
 Result<void> check_pid_is_free(const GroupMember& member, const Record& record) {
   const std::string image = member.images + "/core-" + std::to_string(record.root_pid) + ".img";
   const bool same_pid = ::access(image.c_str(), F_OK) == 0;
-  if (!same_pid || ::kill(record.root_pid, 0) != 0) return {};
+  if (!same_pid || is_reaped(record.root_pid)) return {};
   const auto name = read_file("/proc/" + std::to_string(record.root_pid) + "/comm", 64);
   const std::string called = name ? " (" + name->substr(0, name->find('\n')) + ")" : "";
-  return bad_member(member.id, "its pid " + std::to_string(record.root_pid) + " is in use" + called +
-                                   (is_running(record.root_pid) ? ": end that process first"
-                                                                : ": it has ended, and its parent has not waited for it"),
+  return bad_member(member.id,
+                    "its pid " + std::to_string(record.root_pid) + " is in use" + called +
+                        (is_running(record.root_pid) ? ": end that process first"
+                                                     : ": it has ended, and its parent has not waited for it"),
                     ErrorCode::conflict);
 }
 
@@ -229,7 +248,8 @@ Result<Preflight> preflight_checkpoint(const GroupFile& group) {
     if (!ready) return Failure(ready.error());
     const auto [other, fresh] = taken.emplace(ready->pid, member.id);
     if (!fresh) {
-      return bad_member(member.id, "has the same root process (" + std::to_string(ready->pid) + ") as " + quoted(other->second),
+      return bad_member(member.id,
+                        "has the same root process (" + std::to_string(ready->pid) + ") as " + quoted(other->second),
                         ErrorCode::conflict);
     }
     preflight->members.push_back(std::move(*ready));

@@ -28,9 +28,9 @@ struct ReadyMember {
 };
 
 struct Preflight {
-  std::vector<ReadyMember> members;     ///< in the file's order
-  std::string hook;                     ///< absolute
-  std::vector<std::string> warnings;    ///< for the user; nothing of it stops the round
+  std::vector<ReadyMember> members;   ///< in the file's order
+  std::string hook;                   ///< absolute
+  std::vector<std::string> warnings;  ///< for the user; nothing of it stops the round
 };
 
 [[nodiscard]] Result<Preflight> preflight_checkpoint(const GroupFile& group);

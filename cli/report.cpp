@@ -24,8 +24,9 @@ std::string table_text(const Report& report) {
     const MemberRun& run = report.members[i].run;
     const auto& phases = member.phases;
     const std::int64_t unlocked = member.unlocked_us >= 0 ? member.unlocked_us : phases[3].ready_us;
-    table.add({member.id.value, in_ms(phases[0].arrived_us), in_ms(phases[1].ready_us), criu_time(report.members[i].times),
-               in_ms(phases[2].arrived_us), in_ms(phases[2].released_us), in_ms(unlocked), std::to_string(member.sockets),
+    table.add({member.id.value, in_ms(phases[0].arrived_us), in_ms(phases[1].ready_us),
+               criu_time(report.members[i].times), in_ms(phases[2].arrived_us), in_ms(phases[2].released_us),
+               in_ms(unlocked), std::to_string(member.sockets),
                run.ok() ? "ok" : (run.exit ? run.exit->text() : "not started")});
   }
   const std::string note = dump ? "frozen: CRIU's own measure of how long the tree stood still"
@@ -51,9 +52,41 @@ std::string failures_text(const Report& report) {
     const MemberReport& member = report.members[i];
     if (member.run.ok()) continue;
     const bool brief = only_followed(status, status.members[i]);
-    text += "member \"" + status.members[i].id.value + "\": criu ended " + (brief ? "with the round" : "with an error") +
-            "; its log is " + member.log + "\n";
+    text += "member \"" + status.members[i].id.value + "\": criu ended " +
+            (brief ? "with the round" : "with an error") + "; its log is " + member.log + "\n";
     if (!brief && !member.run.detail.empty()) text += indented(printable(member.run.detail)) + "\n";
+  }
+  return text;
+}
+
+/// A number and what it counts; nothing for none.
+void append_count(std::string& text, std::uint64_t count, std::string_view what) {
+  if (count == 0) return;
+  text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + std::string(what);
+}
+
+/// What the member's sockets were, what a restore closed of them, what its agent cleared, what did not come back.
+std::string connections_text(const RoundStatus& status) {
+  std::string text;
+  for (const MemberStatus& member : status.members) {
+    const ConnectionCounts& counts = member.connections;
+    std::string line;
+    append_count(line, counts.internal, "internal");
+    append_count(line, counts.internal_service, "internal through a Service");
+    append_count(line, counts.external, "external");
+    append_count(line, counts.ambiguous, "ambiguous");
+    append_count(line, counts.orphaned, "orphaned");
+    append_count(line, counts.half_open, "half open");
+    append_count(line, counts.listening, "listening");
+    append_count(line, counts.closed.closed, "closed by the restore");
+    append_count(line, counts.closed.discarded_bytes, "unread bytes discarded with them");
+    append_count(line, counts.closed.unsent_bytes, "unsent bytes discarded with them");
+    if (!line.empty()) text += "member " + member.id.value + ": " + line + "\n";
+    for (const std::string& note : member.notes) text += "member " + member.id.value + ": " + printable(note) + "\n";
+  }
+  for (const ConnectionDifference& difference : status.differences) {
+    text += "differs: member " + difference.member.value + ": " + printable(difference.connection) + ": expected " +
+            printable(difference.expected) + ", found " + printable(difference.found) + "\n";
   }
   return text;
 }
@@ -64,11 +97,17 @@ std::string first_line(const std::string& text) { return printable(std::string_v
 }  // namespace
 
 RoundVerdict verdict_of(const RoundOutcome& outcome) {
-  const bool all_ok = std::all_of(outcome.runs.begin(), outcome.runs.end(), [](const MemberRun& run) { return run.ok(); });
+  const bool all_ok =
+      std::all_of(outcome.runs.begin(), outcome.runs.end(), [](const MemberRun& run) { return run.ok(); });
   if (outcome.status.state == RoundState::aborted) return RoundVerdict::aborted;
   if (outcome.status.state == RoundState::complete) return all_ok ? RoundVerdict::committed : RoundVerdict::failed;
   if (!outcome.broker_lost.empty()) return RoundVerdict::unknown;
   return outcome.status.state == RoundState::committed ? RoundVerdict::failed : RoundVerdict::unknown;
+}
+
+RoundVerdict verdict_of(const Report& report) {
+  const RoundVerdict verdict = verdict_of(report.outcome);
+  return verdict == RoundVerdict::committed && !report.proven ? RoundVerdict::failed : verdict;
 }
 
 ExitCode exit_code_of(RoundVerdict verdict) {
@@ -88,29 +127,36 @@ std::string_view to_string(RoundVerdict verdict) {
 
 std::string verdict_line(const Report& report) {
   const RoundStatus& status = report.outcome.status;
-  const std::string what = std::string(to_string(status.operation)) + " round " + report.round.value + " of group " +
-                           report.group.value;
+  const std::string what =
+      std::string(to_string(status.operation)) + " round " + report.round.value + " of group " + report.group.value;
   const std::size_t count = status.members.size();
   const std::string facts = std::to_string(count) + (count == 1 ? " member, " : " members, ") +
                             std::to_string(report.outcome.duration.count()) + " ms";
   const std::string culprit = status.culprit.empty() ? "" : " (member " + status.culprit.value + ")";
-  switch (verdict_of(report.outcome)) {
+  switch (verdict_of(report)) {
     case RoundVerdict::committed: return what + ": committed, " + facts;
     case RoundVerdict::failed: {
-      const std::string why = status.reason.empty() ? "not every member saw it through" : first_line(status.reason) + culprit;
+      std::string why = status.reason.empty() ? "not every member saw it through" : first_line(status.reason) + culprit;
+      if (!report.proven) why = "its images don't fit together";
       return what + ": committed, but " + why + ", " + facts;
     }
     case RoundVerdict::aborted: return what + ": aborted: " + first_line(status.reason) + culprit + ", " + facts;
     case RoundVerdict::unknown: break;
   }
-  const std::string why = report.outcome.broker_lost.empty() ? "the round did not end in time" : report.outcome.broker_lost;
+  const std::string why =
+      report.outcome.broker_lost.empty() ? "the round did not end in time" : report.outcome.broker_lost;
   return what + ": not known: " + first_line(why) + ", " + facts;
 }
 
 std::string report_text(const Report& report, const TimelineStyle& style) {
   std::string text = table_text(report);
-  if (const std::string timeline = draw_timeline(report.outcome.status, style); !timeline.empty()) text += "\n" + timeline;
+  if (const std::string timeline = draw_timeline(report.outcome.status, style); !timeline.empty())
+    text += "\n" + timeline;
   if (const std::string failures = failures_text(report); !failures.empty()) text += "\n" + failures;
+  if (const std::string connections = connections_text(report.outcome.status); !connections.empty()) {
+    text += "\n" + connections;
+  }
+  if (!report.proof.empty()) text += "\n" + printable(report.proof) + "\n";
   if (!report.notes.empty()) text += "\n";
   for (const auto& note : report.notes) text += printable(note) + "\n";
   return text + "\n" + verdict_line(report) + "\n";

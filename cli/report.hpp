@@ -13,30 +13,34 @@
 namespace lockstep::cli {
 
 enum class RoundVerdict : std::uint8_t {
-  committed,   ///< and nothing is left to do
-  failed,      ///< committed, but a member did not see it through
-  aborted,     ///< nothing was committed
-  unknown,     ///< the broker was lost; `notes` say what the images folders tell
+  committed,  ///< and nothing is left to do
+  failed,     ///< committed, but a member did not see it through, or the images are no consistent cut
+  aborted,    ///< nothing was committed
+  unknown,    ///< the broker was lost; `notes` say what the images folders tell
 };
 
 struct MemberReport {
   std::string images;
   std::string log;
-  pid_t pid = 0;               ///< dump: the dumped root task. Restore: the restored one, 0 when there is none
+  pid_t pid = 0;  ///< dump: the dumped root task. Restore: the restored one, 0 when there is none
   MemberRun run;
-  CriuTimes times;             ///< empty where CRIU has left none
+  CriuTimes times;  ///< empty where CRIU has left none
 };
 
 struct Report {
   RoundId round;
   GroupId group;
-  RoundOutcome outcome;                ///< its status lists the members, in the same order as `members`
+  RoundOutcome outcome;  ///< its status lists the members, in the same order as `members`
   std::vector<MemberReport> members;
-  std::vector<std::string> notes;      ///< what the user should know besides
-  milliseconds sync{};                 ///< dump: how long it took to get the images to the disk, when nobody was frozen
+  std::vector<std::string> notes;  ///< what the user should know besides
+  std::string proof;               ///< of a committed dump: what its images prove, in one line; else empty
+  bool proven = true;              ///< false: they prove the contrary
+  milliseconds sync{};             ///< dump: how long it took to get the images to the disk, when nobody was frozen
 };
 
 [[nodiscard]] RoundVerdict verdict_of(const RoundOutcome& outcome);
+/// The same, with what was found out after the round.
+[[nodiscard]] RoundVerdict verdict_of(const Report& report);
 [[nodiscard]] ExitCode exit_code_of(RoundVerdict verdict);
 [[nodiscard]] std::string_view to_string(RoundVerdict verdict);
 

@@ -43,11 +43,37 @@ Json times_json(const CriuTimes& times) {
 Json criu_json(const MemberReport& member) {
   const MemberRun& run = member.run;
   Json json = {{"ok", run.ok()}, {"exit_code", nullptr}, {"signal", nullptr}, {"ended_ms", run.ended.count()}};
-  if (run.exit) json[run.exit->signal == 0 ? "exit_code" : "signal"] = run.exit->signal == 0 ? run.exit->code : run.exit->signal;
+  if (run.exit)
+    json[run.exit->signal == 0 ? "exit_code" : "signal"] = run.exit->signal == 0 ? run.exit->code : run.exit->signal;
   json["detail"] = text_or_null(run.detail);
   json["log"] = member.log;
   json["times"] = times_json(member.times);
   return json;
+}
+
+Json connections_json(const ConnectionCounts& counts) {
+  return {{"internal", counts.internal},
+          {"internal_service", counts.internal_service},
+          {"external", counts.external},
+          {"listening", counts.listening},
+          {"half_open", counts.half_open},
+          {"orphaned", counts.orphaned},
+          {"finished", counts.finished},
+          {"ambiguous", counts.ambiguous},
+          {"closed", counts.closed.closed},
+          {"discarded_bytes", counts.closed.discarded_bytes},
+          {"unsent_bytes", counts.closed.unsent_bytes}};
+}
+
+Json differences_json(const std::vector<ConnectionDifference>& differences) {
+  Json list = Json::array();
+  for (const ConnectionDifference& difference : differences) {
+    list.push_back({{"member", difference.member.value},
+                    {"connection", difference.connection},
+                    {"expected", difference.expected},
+                    {"found", difference.found}});
+  }
+  return list;
 }
 
 Json member_json(Operation operation, const MemberStatus& status, const MemberReport& member) {
@@ -57,6 +83,8 @@ Json member_json(Operation operation, const MemberStatus& status, const MemberRe
           {"agent", text_or_null(status.agent)},
           {"images", member.images},
           {"sockets", status.sockets},
+          {"connections", connections_json(status.connections)},
+          {"notes", status.notes},
           {"phases", phases_json(operation, status)},
           {"unlocked_us", time_json(status.unlocked_us)},
           {"detail", text_or_null(status.detail)},
@@ -64,8 +92,8 @@ Json member_json(Operation operation, const MemberStatus& status, const MemberRe
 }
 
 Json agent_json(const AgentStatus& agent) {
-  return {{"name", agent.name},       {"role", to_string(agent.role)},    {"boot_id", agent.boot_id},
-          {"pods", agent.pods},       {"whole_node", agent.whole_node},   {"last_heard_ms", agent.last_heard_ms}};
+  return {{"name", agent.name}, {"role", to_string(agent.role)},  {"boot_id", agent.boot_id},
+          {"pods", agent.pods}, {"whole_node", agent.whole_node}, {"last_heard_ms", agent.last_heard_ms}};
 }
 
 Json round_json(const RoundSummary& round) {
@@ -84,7 +112,7 @@ Json round_json(const RoundSummary& round) {
 
 std::string report_json(const Report& report) {
   const RoundStatus& status = report.outcome.status;
-  const RoundVerdict verdict = verdict_of(report.outcome);
+  const RoundVerdict verdict = verdict_of(report);
   Json json = {{"operation", to_string(status.operation)},
                {"round", report.round.value},
                {"group", report.group.value},
@@ -101,6 +129,9 @@ std::string report_json(const Report& report) {
                {"duration_ms", report.outcome.duration.count()},
                {"sync_ms", report.sync.count()},
                {"notes", report.notes},
+               {"differences", differences_json(status.differences)},
+               {"proof", text_or_null(report.proof)},
+               {"consistent", report.proof.empty() ? Json(nullptr) : Json(report.proven)},
                {"members", Json::array()}};
   for (std::size_t i = 0; i < status.members.size(); ++i) {
     json["members"].push_back(member_json(status.operation, status.members[i], report.members[i]));
@@ -110,7 +141,8 @@ std::string report_json(const Report& report) {
 
 std::string status_json(const BrokerStatus& status, bool compact) {
   const Counters& counters = status.counters;
-  Json json = {{"broker", status.broker}, {"up_ms", status.up_ms}, {"agents", Json::array()}, {"rounds", Json::array()}};
+  Json json = {
+      {"broker", status.broker}, {"up_ms", status.up_ms}, {"agents", Json::array()}, {"rounds", Json::array()}};
   for (const auto& agent : status.agents) json["agents"].push_back(agent_json(agent));
   for (const auto& round : status.rounds) json["rounds"].push_back(round_json(round));
   json["counters"] = {{"messages", counters.messages},

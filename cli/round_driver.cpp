@@ -199,7 +199,8 @@ void RoundDriver::on_time() {
   if (now >= next_repeat_) repeat_questions();
   const bool silent = now - last_heard_ > patience_.answer;
   if (silent && lost_.empty()) {
-    lost_ = "the broker at " + broker_.address() + " has said nothing for " + std::to_string(patience_.answer.count()) + " ms";
+    lost_ = "the broker at " + broker_.address() + " has said nothing for " + std::to_string(patience_.answer.count()) +
+            " ms";
     display_.note(lost_ + ". Hooks that get no answer fail, and their trees run on. Waiting for criu to end.");
   } else if (!silent && !forgotten_ && !lost_.empty()) {
     display_.note("the broker is back");

@@ -30,30 +30,31 @@ struct RoundPlan {
 
 /// How long the driver waits; tests wait less.
 struct RoundPatience {
-  milliseconds answer{kAnswerLimit};        ///< for the broker's word
-  milliseconds criu_after_round{30'000};    ///< for a CRIU whose round is over
-  milliseconds criu_after_term{5'000};      ///< for a CRIU that has got a SIGTERM
+  milliseconds answer{kAnswerLimit};      ///< for the broker's word
+  milliseconds criu_after_round{30'000};  ///< for a CRIU whose round is over
+  milliseconds criu_after_term{5'000};    ///< for a CRIU that has got a SIGTERM
 };
 
 /// How one member's CRIU went.
 struct MemberRun {
-  std::optional<ProcessExit> exit;   ///< none: it could not be started
-  std::string detail;                ///< why it failed, out of its log; empty when it did not
-  milliseconds ended{};              ///< since the round was opened
+  std::optional<ProcessExit> exit;  ///< none: it could not be started
+  std::string detail;               ///< why it failed, out of its log; empty when it did not
+  milliseconds ended{};             ///< since the round was opened
   [[nodiscard]] bool ok() const { return exit && exit->ok(); }
 };
 
 struct RoundOutcome {
-  RoundStatus status;                ///< the newest that we have heard
-  std::vector<MemberRun> runs;       ///< in the order of the plan's members
-  milliseconds duration{};           ///< from the opening until all was over
-  bool interrupted = false;          ///< by a signal
-  std::string broker_lost;           ///< not empty: what became of the broker; `status` is then old
+  RoundStatus status;           ///< the newest that we have heard
+  std::vector<MemberRun> runs;  ///< in the order of the plan's members
+  milliseconds duration{};      ///< from the opening until all was over
+  bool interrupted = false;     ///< by a signal
+  std::string broker_lost;      ///< not empty: what became of the broker; `status` is then old
 };
 
 class RoundDriver {
  public:
-  RoundDriver(BrokerClient& broker, const RoundPlan& plan, Display& display, SignalFd& signals, RoundPatience patience = {})
+  RoundDriver(BrokerClient& broker, const RoundPlan& plan, Display& display, SignalFd& signals,
+              RoundPatience patience = {})
       : broker_(broker), plan_(plan), display_(display), signals_(signals), patience_(patience) {}
 
   /// Opens the round. refused or unavailable: there is no round, and nothing has been started.
@@ -97,12 +98,12 @@ class RoundDriver {
   RoundStatus status_;
   std::vector<std::optional<CriuProcess>> processes_;  ///< none: not started, or reaped
   std::vector<MemberRun> runs_;
-  std::vector<Message> unanswered_;                    ///< results and aborts; kept until the broker has answered
-  std::optional<TimePoint> waiting_since_;             ///< for CRIUs only: the round is over or the broker lost
+  std::vector<Message> unanswered_;         ///< results and aborts; kept until the broker has answered
+  std::optional<TimePoint> waiting_since_;  ///< for CRIUs only: the round is over or the broker lost
   std::optional<TimePoint> terminated_;
   int signals_taken_ = 0;
-  std::string lost_;                                   ///< see RoundOutcome::broker_lost
-  bool forgotten_ = false;                             ///< the broker is there, and does not know the round any more
+  std::string lost_;        ///< see RoundOutcome::broker_lost
+  bool forgotten_ = false;  ///< the broker is there, and does not know the round any more
 };
 
 }  // namespace lockstep::cli

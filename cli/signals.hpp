@@ -8,8 +8,8 @@
 
 namespace lockstep::cli {
 
-/// Blocks SIGINT, SIGTERM and SIGHUP for its life and makes them readable. For the main thread, before libzmq starts its
-/// own: threads inherit the mask, and a signal that any thread does not block would end the process.
+/// Blocks SIGINT, SIGTERM and SIGHUP for its life and makes them readable. For the main thread, before libzmq starts
+/// its own: threads inherit the mask, and a signal that any thread does not block would end the process.
 class SignalFd {
  public:
   [[nodiscard]] static Result<SignalFd> open();

@@ -16,12 +16,12 @@ enum Stretch : std::size_t { kPrepare, kLock, kWork, kVote, kFinish, kStretches 
 constexpr std::array<std::string_view, kStretches> kUtf8{"─", "░", "▒", "▓", "═"};
 constexpr std::array<std::string_view, kStretches> kAscii{"-", "+", "#", "@", "="};
 constexpr std::array<std::string_view, kStretches> kDumpLegend{"prepare", "frozen, locking", "dumping",
-                                                              "waits for the others", "until unlocked"};
-constexpr std::array<std::string_view, kStretches> kRestoreLegend{"prepare", "locking", "restoring", "waits for the others",
-                                                                  "until unlocked"};
+                                                               "waits for the others", "until unlocked"};
+constexpr std::array<std::string_view, kStretches> kRestoreLegend{"prepare", "locking", "restoring",
+                                                                  "waits for the others", "until unlocked"};
 
-/// The times at which a member's stretches begin, and at the end the one at which the last stretch ends. A time that has
-/// not come is that of the one before: its stretch is empty.
+/// The times at which a member's stretches begin, and at the end the one at which the last stretch ends. A time that
+/// has not come is that of the one before: its stretch is empty.
 std::array<std::int64_t, kStretches + 1> borders_of(const MemberStatus& member) {
   const auto& phases = member.phases;
   const std::int64_t end = std::max({member.unlocked_us, phases[3].ready_us, phases[3].released_us});
@@ -96,7 +96,8 @@ bool locale_is_utf8() {
     const char* value = std::getenv(name);
     if (value == nullptr || *value == '\0') continue;
     std::string locale(value);  // the first that is set decides
-    std::transform(locale.begin(), locale.end(), locale.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+    std::transform(locale.begin(), locale.end(), locale.begin(),
+                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
     return locale.find("utf-8") != std::string::npos || locale.find("utf8") != std::string::npos;
   }
   return false;

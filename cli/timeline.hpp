@@ -9,8 +9,8 @@
 namespace lockstep::cli {
 
 struct TimelineStyle {
-  std::size_t width = 60;   ///< columns of a bar, 24 at least
-  bool utf8 = true;         ///< else ASCII
+  std::size_t width = 60;  ///< columns of a bar, 24 at least
+  bool utf8 = true;        ///< else ASCII
 };
 
 /// Bars and, below them, the time's scale and the legend; empty for a round in which nothing has happened yet. The

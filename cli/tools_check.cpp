@@ -18,7 +18,8 @@ constexpr std::string_view kHookName = "lockstep-hook";
 constexpr milliseconds kVersionLimit{10'000};
 
 Failure bad_criu(const GroupMember& member, std::string why) {
-  return fail(ErrorCode::invalid, "member \"" + member.id.value + "\": criu \"" + member.criu.front() + "\"", std::move(why));
+  return fail(ErrorCode::invalid, "member \"" + member.id.value + "\": criu \"" + member.criu.front() + "\"",
+              std::move(why));
 }
 
 Result<CriuVersion> version_of(const GroupMember& member) {
@@ -38,7 +39,7 @@ Result<CriuVersion> version_of(const GroupMember& member) {
 }
 
 bool is_executable_file(const std::string& path) {
-  struct stat info{};
+  struct stat info {};
   return ::stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && ::access(path.c_str(), X_OK) == 0;
 }
 
@@ -70,7 +71,8 @@ Result<std::vector<std::string>> check_criu(const GroupFile& group) {
     }
     if (*version < kCriuForNewKernels && kernel_is_at_least(kernel.release, 6, 16)) {
       warnings.push_back("criu \"" + member.criu.front() + "\" is version " + version->text() + ": before " +
-                         kCriuForNewKernels.text() + " it may fail to dump TCP sockets on this kernel (" + kernel.release + ")");
+                         kCriuForNewKernels.text() + " it may fail to dump TCP sockets on this kernel (" +
+                         kernel.release + ")");
     }
   }
   return warnings;
@@ -88,9 +90,9 @@ Result<std::string> find_hook(const GroupFile& group) {
   for (const auto& place : {folder / kHookName, folder.parent_path() / "libexec" / "lockstep" / kHookName}) {
     if (is_executable_file(place.string())) return place.string();
   }
-  return fail(ErrorCode::invalid, "hook", std::string(kHookName) + " is not in " + folder.string() + " nor in " +
-                                              (folder.parent_path() / "libexec" / "lockstep").string() +
-                                              "; name it by \"hook:\" in " + group.path);
+  return fail(ErrorCode::invalid, "hook",
+              std::string(kHookName) + " is not in " + folder.string() + " nor in " +
+                  (folder.parent_path() / "libexec" / "lockstep").string() + "; name it by \"hook:\" in " + group.path);
 }
 
 }  // namespace lockstep::cli

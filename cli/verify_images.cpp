@@ -36,11 +36,27 @@ Result<Folder> read_folder(const std::string& path, CutSummary& summary) {
   } else {
     summary.problems.push_back(record.error().message());
   }
+  if (folder.images.tcp_close) {
+    summary.remarks.push_back(path + ": was dumped with --tcp-close: its " +
+                              std::to_string(folder.images.unsaved.size()) + " connections come back closed");
+  }
   if (folder.images.stale != 0) {
     summary.remarks.push_back(path + ": " + std::to_string(folder.images.stale) +
                               " tcp-stream images belong to no socket; an earlier dump has left them");
   }
   return folder;
+}
+
+/// Where the record says that an end is internal, there has to be another one.
+void check_lone_ends(const std::vector<Folder>& folders, const std::vector<MemberEnds>& members,
+                     const images::Pairing& pairing, CutSummary& summary) {
+  std::vector<std::vector<images::TcpEnd>> alone(members.size());
+  for (const auto* refs : {&pairing.external, &pairing.ambiguous}) {
+    for (const EndRef& ref : *refs) alone[ref.member].push_back(members[ref.member].ends[ref.index]);
+  }
+  for (std::size_t i = 0; i < folders.size(); ++i) {
+    if (folders[i].record) append(summary.problems, images::compare_with_labels(*folders[i].record, alone[i]));
+  }
 }
 
 /// Pairs all ends and checks each pair. Takes the ends out of the folders.
@@ -63,6 +79,7 @@ void check_connections(std::vector<Folder>& folders, CutSummary& summary) {
   summary.ambiguous = pairing.ambiguous.size();
   summary.opening = pairing.opening.size();
   summary.closed = pairing.closed.size();
+  check_lone_ends(folders, members, pairing, summary);
   if (summary.ambiguous != 0) {
     summary.remarks.push_back("the other ends of " + std::to_string(summary.ambiguous) +
                               " ends are ambiguous: pods share addresses");
@@ -91,7 +108,7 @@ Result<CutSummary> verify_images(const std::vector<std::string>& folders) {
     auto folder = read_folder(path, summary);
     if (!folder) return Failure(folder.error());
     const MemberId id = folder->record ? folder->record->member : MemberId();
-    summary.members.push_back({id, path, folder->images.ends.size() + folder->images.unreadable.size()});
+    summary.members.push_back({id, path, folder->images.ends.size() + folder->images.unsaved.size()});
     read.push_back(std::move(*folder));
   }
   std::vector<const Record*> records;

@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "cli/images/endpoint_text.hpp"
 #include "cli/text_table.hpp"
+#include "schemas/endpoint_text.hpp"
 #include "schemas/messages.hpp"
 
 namespace lockstep::cli {
 namespace {
 
-using images::endpoint_text;
 using images::Flow;
 using images::TcpEnd;
 using Json = nlohmann::ordered_json;
@@ -113,6 +112,7 @@ std::string cut_line(const CutSummary& summary) {
 
 std::string cut_text(const CutSummary& summary) {
   std::string text = summary.connections.empty() ? "no internal connections\n" : table_text(summary);
+  text += others_text(summary) + "\n";
   if (const std::string misfits = misfit_lines(summary); !misfits.empty()) text += "\n" + misfits;
   if (!summary.problems.empty()) text += "\n";
   for (const auto& problem : summary.problems) text += printable(problem) + "\n";

@@ -62,7 +62,9 @@ std::string kind_of(const YAML::Node& node) {
 }  // namespace
 
 Result<milliseconds> parse_duration(std::string_view text) {
-  const auto bad = [&](std::string why) { return fail(ErrorCode::invalid, "duration " + quoted(text), std::move(why)); };
+  const auto bad = [&](std::string why) {
+    return fail(ErrorCode::invalid, "duration " + quoted(text), std::move(why));
+  };
   std::int64_t amount = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), amount);
   const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
@@ -102,14 +104,14 @@ std::string_view nearest_word(std::string_view word, const std::vector<std::stri
 /// What all of a file's mappings share.
 struct Config::File {
   std::string name;
-  std::optional<Error> mistake;                      ///< the first one
-  std::vector<std::shared_ptr<Mapping>> mappings;    ///< in the order in which they were asked for
+  std::optional<Error> mistake;                    ///< the first one
+  std::vector<std::shared_ptr<Mapping>> mappings;  ///< in the order in which they were asked for
 };
 
 struct Config::Mapping {
   YAML::Node node;
-  std::string path;                 ///< "members[1]"; empty at the top
-  std::vector<std::string> known;   ///< keys that a getter has asked for
+  std::string path;                ///< "members[1]"; empty at the top
+  std::vector<std::string> known;  ///< keys that a getter has asked for
 
   [[nodiscard]] std::string path_to(std::string_view key) const {
     if (key.empty()) return path;
@@ -189,7 +191,8 @@ Result<Config> Config::load(const std::string& path) {
   stream.read(yaml.data(), static_cast<std::streamsize>(yaml.size()));
   if (stream.bad()) return Failure(Error{ErrorCode::system, errno, "read " + path, "is it a file?"});
   yaml.resize(static_cast<std::size_t>(stream.gcount()));
-  if (yaml.size() > kMaxFileSize) return fail(ErrorCode::invalid, path, "is larger than 1 MiB; is this the right file?");
+  if (yaml.size() > kMaxFileSize)
+    return fail(ErrorCode::invalid, path, "is larger than 1 MiB; is this the right file?");
   return parse(yaml, path);
 }
 
@@ -221,7 +224,8 @@ void Config::complain(std::string_view key, std::string what) {
   if (file_->mistake) return;
   // The key's line, not its value's: an absent value has the mark of whatever follows.
   const auto entry = key.empty() ? std::nullopt : mapping_->find(key);
-  file_->mistake = mistake_at(file_->name, entry ? entry->key : mapping_->node, mapping_->path_to(key), std::move(what));
+  file_->mistake =
+      mistake_at(file_->name, entry ? entry->key : mapping_->node, mapping_->path_to(key), std::move(what));
 }
 
 void Config::text(std::string_view key, std::string& out) {
@@ -252,7 +256,8 @@ std::optional<std::int64_t> Config::integer(std::string_view key, std::int64_t m
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   const bool whole = error == std::errc{} && end == digits.data() + digits.size();
   if (whole && value >= min && value <= max) return value;
-  complain(key, "expected a number from " + std::to_string(min) + " to " + std::to_string(max) + ", got " + kind_of(*node));
+  complain(key,
+           "expected a number from " + std::to_string(min) + " to " + std::to_string(max) + ", got " + kind_of(*node));
   return std::nullopt;
 }
 
@@ -277,7 +282,8 @@ void Config::texts(std::string_view key, std::vector<std::string>& out, bool or_
     return;
   }
   if (!node->IsSequence()) {
-    return complain(key, std::string("expected a ") + (or_one ? "text or a " : "") + "list of texts, got " + kind_of(*node));
+    return complain(key,
+                    std::string("expected a ") + (or_one ? "text or a " : "") + "list of texts, got " + kind_of(*node));
   }
   std::vector<std::string> values;
   for (const auto& each : *node) {
@@ -329,7 +335,8 @@ std::vector<Config> Config::sections(std::string_view key) {
 Result<void> Config::finish() {
   for (const auto& mapping : file_->mappings) {
     if (!mapping->node.IsMap()) continue;
-    if (auto wrong = wrong_key(file_->name, mapping->node, mapping->path, mapping->known)) return Failure(std::move(*wrong));
+    if (auto wrong = wrong_key(file_->name, mapping->node, mapping->path, mapping->known))
+      return Failure(std::move(*wrong));
   }
   if (file_->mistake) return Failure(*file_->mistake);
   return {};

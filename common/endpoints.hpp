@@ -15,9 +15,9 @@ enum class Transport : std::uint8_t { tcp, ipc };
 /// One endpoint in its parts.
 struct ZmqEndpoint {
   Transport transport = Transport::tcp;
-  std::string host;          ///< tcp: a name, an IPv4 address, an IPv6 address without its brackets, or "*" (all)
-  std::uint16_t port = 0;    ///< tcp: 1 to 65535
-  std::string path;          ///< ipc: an absolute path, or @NAME in the abstract namespace
+  std::string host;        ///< tcp: a name, an IPv4 address, an IPv6 address without its brackets, or "*" (all)
+  std::uint16_t port = 0;  ///< tcp: 1 to 65535
+  std::string path;        ///< ipc: an absolute path, or @NAME in the abstract namespace
 
   /// As libzmq takes it; parse_endpoint(text()) gives the same endpoint back.
   [[nodiscard]] std::string text() const;

@@ -46,13 +46,15 @@ if [[ ! $connections =~ ^[1-9][0-9]?$ ]] || ((connections > 20)); then die "--co
 
 need_root
 install_packages build run
-build release
+build release lockstep-broker lockstep-agent lockstep-hook lockstep_cli \
+  lockstep_traffic lockstep_traffic_check lockstep_keeper
 LOCKSTEP_CRIU=$("$LOCKSTEP_SOURCE/deploy/criu.sh" "$LOCKSTEP_SOURCE/build/criu")
 LOCKSTEP_BIN=$LOCKSTEP_SOURCE/build/release/bin
 export LOCKSTEP_CRIU LOCKSTEP_BIN
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-demo.XXXXXX")
+remove_stale lockstep-demo
 prefix=lockstep-demo-$$
+work=$(mktemp -d "${TMPDIR:-/tmp}/$prefix.XXXXXX")
 keeper=''
 
 # shellcheck disable=SC2317 # called by the trap

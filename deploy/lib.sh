@@ -79,3 +79,18 @@ remove_namespaces() {
     [[ ! -e $path ]] || ip netns delete "${path##*/}" || true
   done
 }
+
+# remove_stale NAME: what runs of NAME that were killed (SIGKILL runs no trap) have left: namespaces NAME-PID-… and folders
+# NAME-PID.… whose maker lives no more. No process is left in them: lockstep-keeper outlives its parent for that.
+remove_stale() {
+  local path pid
+  for path in /run/netns/"$1"-[0-9]* "${TMPDIR:-/tmp}/$1"-[0-9]*; do
+    pid=${path##*/"$1"-}
+    pid=${pid%%[!0-9]*}
+    if [[ ! -e $path || -e /proc/$pid ]]; then continue; fi
+    case $path in
+      /run/netns/*) ip netns delete "${path##*/}" || true ;;
+      *) rm -rf "$path" ;;
+    esac
+  done
+}

@@ -19,11 +19,11 @@
 namespace lockstep {
 
 struct AllowRule {
-  bool any_address = false;               ///< both families; family, address and prefix_length say nothing then
+  bool any_address = false;  ///< both families; family, address and prefix_length say nothing then
   IpFamily family = IpFamily::v4;
   std::array<std::uint8_t, 16> address{};  ///< as in Endpoint; the bits behind the prefix are zero
-  std::uint8_t prefix_length = 0;         ///< of 32 or 128
-  std::uint16_t first_port = 0;           ///< both ends belong to the range; 0 to 65535: all
+  std::uint8_t prefix_length = 0;          ///< of 32 or 128
+  std::uint16_t first_port = 0;            ///< both ends belong to the range; 0 to 65535: all
   std::uint16_t last_port = 65535;
   auto operator<=>(const AllowRule&) const = default;
   static auto fields(auto& self) {
@@ -35,8 +35,8 @@ struct AllowRule {
 [[nodiscard]] Result<AllowRule> parse_allow_rule(std::string_view text);
 /// The rule in its shortest form; parse_allow_rule() of it gives the same rule.
 [[nodiscard]] std::string allow_rule_text(const AllowRule& rule);
-/// True when `remote`, the far end of a connection, is one that the rule names. A rule off the wire with a prefix longer
-/// than its family's matches nothing.
+/// True when `remote`, the far end of a connection, is one that the rule names. A rule with a longer prefix than its
+/// family has (off the wire, not parsed) matches nothing.
 [[nodiscard]] bool matches(const AllowRule& rule, const Endpoint& remote);
 
 }  // namespace lockstep

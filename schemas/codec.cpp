@@ -112,6 +112,11 @@ constexpr std::uint64_t last(Role) { return static_cast<std::uint64_t>(Role::cli
 constexpr std::uint64_t last(RoundState) { return static_cast<std::uint64_t>(RoundState::aborted); }
 constexpr std::uint64_t last(CriuOutcome) { return static_cast<std::uint64_t>(CriuOutcome::failed); }
 constexpr std::uint64_t last(TcpState) { return static_cast<std::uint64_t>(TcpState::new_syn_recv); }
+constexpr std::uint64_t last(ConnectionLabel) { return static_cast<std::uint64_t>(ConnectionLabel::ambiguous); }
+constexpr std::uint64_t last(Doubt) { return static_cast<std::uint64_t>(Doubt::peer_unseen); }
+constexpr std::uint64_t last(ExternalPolicy) { return static_cast<std::uint64_t>(ExternalPolicy::refuse); }
+constexpr std::uint64_t last(AmbiguousPolicy) { return static_cast<std::uint64_t>(AmbiguousPolicy::refuse); }
+constexpr std::uint64_t last(RevalidationPolicy) { return static_cast<std::uint64_t>(RevalidationPolicy::warn); }
 constexpr std::uint64_t last(IpFamily) { return static_cast<std::uint64_t>(IpFamily::v6); }
 
 template <class E>
@@ -128,7 +133,9 @@ template <class E>
 template <class T>
 constexpr std::size_t count_limit() {
   using Item = typename T::value_type;
-  return std::is_same_v<Item, Socket> || std::is_same_v<Item, std::uint64_t> ? kMaxSockets : kMaxMembers;
+  constexpr bool each_socket =
+      std::is_same_v<Item, Socket> || std::is_same_v<Item, SocketLabel> || std::is_same_v<Item, std::uint64_t>;
+  return each_socket ? kMaxSockets : kMaxMembers;
 }
 
 template <class T>
@@ -297,6 +304,15 @@ std::uint32_t take_u32(std::string_view bytes) {
   return value;
 }
 
+/// Labels are read by their place: each socket has one, and a peer is a member of the round or none.
+bool labels_fit(const Record& record) {
+  if (record.labels.size() != record.sockets.size()) return false;
+  return std::ranges::all_of(record.labels, [&](const SocketLabel& label) {
+    return label.peer_member >= -1 && label.peer_member < static_cast<std::int64_t>(record.members.size()) &&
+           label.peer_socket >= -1;
+  });
+}
+
 }  // namespace
 
 std::string encode_record(const Record& record) {
@@ -328,6 +344,7 @@ Result<Record> decode_record(std::string_view bytes) {
   if (!with_object(body, [&](const Object& object) { return read(object, record); })) {
     return fail(ErrorCode::invalid, operation, "damaged: fields are missing or over a limit");
   }
+  if (!labels_fit(record)) return fail(ErrorCode::invalid, operation, "damaged: labels and sockets do not belong together");
   return record;
 }
 

@@ -21,21 +21,21 @@ enum class ConnectionLabel : std::uint8_t {
   internal,          ///< the other end is a member's socket with the mirrored end points
   internal_service,  ///< the same across destination NAT: the end points do not mirror
   listening,
-  half_open,         ///< handshake not finished, or not accepted yet (inode 0); also the client's end of the latter
-  orphaned,          ///< the other end, in a pod of the round, has sent its last byte and is gone: nothing more can come
-  finished,          ///< TIME-WAIT, or closed by its process and only the kernel's (inode 0): no image holds it
-  ambiguous,         ///< may be internal; the doubt tells why it is not taken for that
+  half_open,  ///< handshake not finished, or not accepted yet (inode 0); also the client's end of the latter
+  orphaned,   ///< the other end, in a pod of the round, has sent its last byte and is gone
+  finished,   ///< TIME-WAIT, or closed by its process and only the kernel's (inode 0): no image holds it
+  ambiguous,  ///< may be internal; the doubt tells why it is not taken for that
 };
 
 /// Why a socket is ambiguous.
 enum class Doubt : std::uint8_t {
   none,
-  several_candidates,   ///< more than one socket could be the other end
-  unconfirmed,          ///< one candidate behind a Service address; neither byte counts nor conntrack prove it
-  counts_differ,        ///< one candidate behind a Service address; byte counts speak against it
-  source_translated,    ///< conntrack shows that the client's address was translated too
-  peer_unseen,          ///< a member listens at the far end, but none of its sockets is the other end: source NAT, not
-                        ///< accepted yet, or accepted by a process outside the round
+  several_candidates,  ///< more than one socket could be the other end
+  unconfirmed,         ///< one candidate behind a Service address; neither byte counts nor conntrack prove it
+  counts_differ,       ///< one candidate behind a Service address; byte counts speak against it
+  source_translated,   ///< conntrack shows that the client's address was translated too
+  peer_unseen,         ///< a member listens at the far end, but none of its sockets is the other end: source NAT, not
+                       ///< accepted yet, or accepted by a process outside the round
 };
 
 /// One socket's label, and where the other end is.
@@ -76,7 +76,8 @@ enum class ExternalPolicy : std::uint8_t {
 enum class AmbiguousPolicy : std::uint8_t {
   inherit,
   external,  ///< default: as an external one
-  internal,  ///< as an internal one where there is exactly one candidate, else as an external one
+  internal,  ///< as an internal one where there is exactly one candidate, else as an external one; to be the policy of
+             ///< both ends' members, or the one end is closed under the other
   refuse,    ///< a dump with one does not commit
 };
 

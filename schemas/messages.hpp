@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "common/ids.hpp"
+#include "schemas/connection_report.hpp"
+#include "schemas/connections.hpp"
 #include "schemas/socket_table.hpp"
 
 namespace lockstep {
@@ -99,7 +101,7 @@ struct HookEvent {
   std::uint64_t criu_start = 0;           ///< field 22 of /proc/PID/stat: clock ticks since boot
   std::int32_t root_pid = 0;              ///< CRTOOLS_INIT_PID; 0: not told
   std::string container;                  ///< container id out of the tree's cgroup path; may be empty
-  std::vector<std::uint64_t> socket_inodes;  ///< network-lock only: the sockets that the tree's processes hold
+  std::vector<std::uint64_t> socket_inodes;  ///< network-lock, post-restore: the sockets that the tree's processes hold
   Blob record;                            ///< pre-restore only: the record found in the images folder
   static auto fields(auto& self) {
     return std::tie(self.action, self.pod, self.criu_pid, self.criu_start, self.root_pid, self.container,
@@ -116,9 +118,10 @@ struct HookGone {
 // --- broker -> agent ------------------------------------------------------------------------------------------------
 
 /// What the agent has to do for one member before the phase's barrier can open. Obeying it again changes nothing.
-///   prepare  make the pod's lock table ready, clear what an earlier agent left
+///   prepare  make the pod's lock table ready, clear what an earlier agent left; on restore also see to it that nothing
+///            is in the way of `sockets`
 ///   lock     arm the lock for this member, then read addresses and, on dump, the member's sockets
-///   commit   on dump: have the hook store `record`; on restore: nothing yet
+///   commit   on dump: have the hook store `record`; on restore: close `sockets`, then read what the member holds
 ///   unlock, resume  let go of the lock for this member
 struct Order {
   Phase phase = Phase::prepare;
@@ -129,9 +132,11 @@ struct Order {
   std::uint32_t lease_ms = 0;             ///< the lock opens by itself when nobody renews it for this long
   std::vector<std::uint64_t> socket_inodes;
   Blob record;
+  SocketTable sockets{};                  ///< restore: prepare: all that come back; commit: those to be closed
+  std::vector<InterfaceAddress> addresses{};  ///< prepare of a restore: the pod's at the dump
   static auto fields(auto& self) {
     return std::tie(self.phase, self.operation, self.pod, self.root_pid, self.netns_path, self.lease_ms,
-                    self.socket_inodes, self.record);
+                    self.socket_inodes, self.record, self.sockets, self.addresses);
   }
 };
 
@@ -166,9 +171,11 @@ struct Ready {
   bool ok = false;
   std::string reason;                     ///< where !ok: what failed, and what to do
   std::vector<InterfaceAddress> addresses;  ///< phase lock
-  SocketTable sockets;                    ///< phase lock of a dump: the member's own
+  SocketTable sockets;                    ///< phase lock of a dump, commit of a restore: the member's own
+  ClosedConnections closed{};             ///< commit of a restore
+  std::vector<std::string> notes{};       ///< what an operator may want to know: stale state that was cleared
   static auto fields(auto& self) {
-    return std::tie(self.phase, self.ok, self.reason, self.addresses, self.sockets);
+    return std::tie(self.phase, self.ok, self.reason, self.addresses, self.sockets, self.closed, self.notes);
   }
 };
 
@@ -189,7 +196,8 @@ struct RoundMember {
   PodId pod;                              ///< dump: where the tree lives; restore: where it shall live
   std::string netns_path;                 ///< for a node agent; may be empty
   std::string container;                  ///< container id or a prefix of it; may be empty
-  static auto fields(auto& self) { return std::tie(self.id, self.pod, self.netns_path, self.container); }
+  ConnectionPolicy policy{};              ///< what differs from the round's
+  static auto fields(auto& self) { return std::tie(self.id, self.pod, self.netns_path, self.container, self.policy); }
 };
 
 /// Begins a round. The opener makes the id, so that a repeated OpenRound opens nothing twice. Answer: RoundStatus.
@@ -199,8 +207,9 @@ struct OpenRound {
   std::vector<RoundMember> members;
   Deadlines deadlines;
   std::uint32_t lease_ms = 15'000;
+  ConnectionPolicy policy{};
   static auto fields(auto& self) {
-    return std::tie(self.operation, self.leave_running, self.members, self.deadlines, self.lease_ms);
+    return std::tie(self.operation, self.leave_running, self.members, self.deadlines, self.lease_ms, self.policy);
   }
 };
 
@@ -253,8 +262,11 @@ struct MemberStatus {
   std::uint32_t sockets = 0;              ///< in its table at the lock
   CriuOutcome criu = CriuOutcome::running;
   std::string detail;
+  ConnectionCounts connections{};         ///< once its sockets have been labelled
+  std::vector<std::string> notes{};
   static auto fields(auto& self) {
-    return std::tie(self.id, self.pod, self.agent, self.phases, self.unlocked_us, self.sockets, self.criu, self.detail);
+    return std::tie(self.id, self.pod, self.agent, self.phases, self.unlocked_us, self.sockets, self.criu, self.detail,
+                    self.connections, self.notes);
   }
 };
 
@@ -268,9 +280,10 @@ struct RoundStatus {
   MemberId culprit;
   std::int64_t opened_unix_ms = 0;
   std::vector<MemberStatus> members;
+  std::vector<ConnectionDifference> differences{};  ///< of a restore; the first kMaxDifferences
   static auto fields(auto& self) {
     return std::tie(self.operation, self.leave_running, self.state, self.phase, self.reason, self.culprit,
-                    self.opened_unix_ms, self.members);
+                    self.opened_unix_ms, self.members, self.differences);
   }
 };
 
@@ -371,6 +384,9 @@ struct Message {
   Body body;
 };
 
+/// The most differences that a status carries: who has more has another problem.
+inline constexpr std::size_t kMaxDifferences = 100;
+
 /// PUB topics: the first frame of a published message.
 inline constexpr std::string_view kReleaseTopic = "release";
 inline constexpr std::string_view kStatusTopic = "status";
@@ -387,9 +403,10 @@ struct Record {
   std::int64_t opened_unix_ms = 0;
   std::vector<InterfaceAddress> addresses;
   SocketTable sockets;
+  SocketLabels labels{};                  ///< parallel to `sockets`; their peers are places in `members`
   static auto fields(auto& self) {
     return std::tie(self.round, self.group, self.member, self.members, self.pod, self.root_pid, self.leave_running,
-                    self.opened_unix_ms, self.addresses, self.sockets);
+                    self.opened_unix_ms, self.addresses, self.sockets, self.labels);
   }
 };
 

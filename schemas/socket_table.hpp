@@ -42,10 +42,11 @@ struct Socket {
   std::uint64_t bytes_acked = 0;     ///< tcp_info: sent by this end and acknowledged
   std::uint64_t bytes_received = 0;  ///< tcp_info: received by this end, acknowledged
   bool v6_socket = false;            ///< opened as AF_INET6 (its addresses may still be v4: mapped)
+  std::uint32_t interface_index = 0; ///< of the interface that it is bound to, as link-local ones are; 0: none
   auto operator<=>(const Socket&) const = default;
   static auto fields(auto& self) {
     return std::tie(self.local, self.remote, self.state, self.inode, self.cookie, self.receive_queue, self.send_queue,
-                    self.uid, self.bytes_acked, self.bytes_received, self.v6_socket);
+                    self.uid, self.bytes_acked, self.bytes_received, self.v6_socket, self.interface_index);
   }
 };
 

@@ -10,6 +10,9 @@ namespace {
 /// A message lists no more rounds than the format allows; the rest comes with the next, when these are over.
 constexpr std::size_t kMostRoundsListed = 1024;
 
+/// A pod may have a thousand conflicts; the first ones say enough.
+constexpr std::size_t kLongestReason = 2000;
+
 /// network-unlock is the last barrier of either operation, whatever its phase is called there.
 bool same_barrier(HookAction action, Phase phase) {
   const Phase waited_for = phase_of(action);
@@ -84,22 +87,57 @@ void AgentCore::on_order(const Message& message, const Order& order, TimePoint n
   const RoundView& view = rounds_[holder.round];
   const bool still_asked = order.phase != Phase::unlock && order.phase != Phase::resume;
   if (still_asked && !view.broken.empty()) return say(holder, Ready{order.phase, false, view.broken, {}, {}}, out);
-  const PodPlace place{order.pod, order.root_pid, order.netns_path};
   switch (order.phase) {
-    case Phase::prepare: {
-      const auto prepared = locks_.prepare(place);
-      Ready ready{Phase::prepare, prepared.has_value(), {}, {}, {}};
-      if (!prepared) ready.reason = prepared.error().message();
-      return say(holder, std::move(ready), out);
-    }
+    case Phase::prepare: return say(holder, prepare(order), out);
     case Phase::lock: return say(holder, lock(holder, order, now), out);
     case Phase::commit:
       if (order.operation == Operation::dump) return store(message, order, now, out);
-      rounds_[holder.round].voted = true;
-      return say(holder, Ready{Phase::commit, true, {}, {}, {}}, out);
+      return say(holder, close_and_read(holder, order), out);
     case Phase::unlock:
     case Phase::resume: return say(holder, let_go(holder, order.phase), out);
   }
+}
+
+Ready AgentCore::prepare(const Order& order) {
+  Ready ready{Phase::prepare, false, {}, {}, {}};
+  if (const auto prepared = locks_.prepare({order.pod, order.root_pid, order.netns_path}); !prepared) {
+    ready.reason = prepared.error().message();
+    return ready;
+  }
+  ready.ok = true;
+  if (order.operation != Operation::restore) return ready;
+  auto check = network_.check_for_restore(order.pod, order.sockets, order.addresses);
+  if (!check) {
+    ready.ok = false;
+    ready.reason = check.error().message();
+    return ready;
+  }
+  ready.notes = std::move(check->cleared);
+  ready.ok = check->conflicts.empty();
+  for (const std::string& conflict : check->conflicts) ready.reason += (ready.reason.empty() ? "" : "; ") + conflict;
+  ready.reason.resize(std::min(ready.reason.size(), kLongestReason));
+  return ready;
+}
+
+Ready AgentCore::close_and_read(const Holder& holder, const Order& order) {
+  Ready ready{Phase::commit, false, {}, {}, {}};
+  if (!order.sockets.empty()) {
+    auto closed = network_.close_connections(order.pod, order.sockets);
+    if (!closed) {
+      ready.reason = closed.error().message();
+      return ready;
+    }
+    ready.closed = *closed;
+  }
+  auto sockets = network_.sockets(order.pod, order.socket_inodes);
+  if (!sockets) {
+    ready.reason = sockets.error().message();
+    return ready;
+  }
+  ready.sockets = std::move(*sockets);
+  ready.ok = true;
+  rounds_[holder.round].voted = true;
+  return ready;
 }
 
 Ready AgentCore::lock(const Holder& holder, const Order& order, TimePoint now) {

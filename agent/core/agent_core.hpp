@@ -90,6 +90,9 @@ class AgentCore {
   void on_hook_event(HookId id, const Message& message, const HookEvent& event, TimePoint now, Outbox& out);
   void on_stored(Hook& hook, const Stored& stored, Outbox& out);
 
+  [[nodiscard]] Ready prepare(const Order& order);
+  /// Commit of a restore: the connections that are not to come back are closed, what the member holds is told.
+  [[nodiscard]] Ready close_and_read(const Holder& holder, const Order& order);
   [[nodiscard]] Ready lock(const Holder& holder, const Order& order, TimePoint now);
   [[nodiscard]] Ready let_go(const Holder& holder, Phase phase);
   void store(const Message& message, const Order& order, TimePoint now, Outbox& out);

@@ -9,7 +9,7 @@ Result<void> LockBook::hold(const PodPlace& place, const Holder& holder, millise
   const auto known = locks_.find(place.pod);
   if (known == locks_.end()) {
     if (auto prepared = network_.prepare(place); !prepared) return prepared;
-    if (auto armed = network_.arm(place.pod, lease); !armed) return armed;
+    if (auto armed = network_.arm(place.pod, lease, holder.round); !armed) return armed;
     locks_.emplace(place.pod, Lock{{holder}, lease, now, now + lease / 3});
     return {};
   }

@@ -8,6 +8,7 @@
 #include "common/clock.hpp"
 #include "common/ids.hpp"
 #include "common/result.hpp"
+#include "schemas/connection_report.hpp"
 #include "schemas/socket_table.hpp"
 
 namespace lockstep::agent {
@@ -19,6 +20,13 @@ struct PodPlace {
   std::string netns_path;
 };
 
+/// What stood in the way of sockets that are to be restored.
+struct RestoreCheck {
+  std::vector<std::string> cleared;    ///< ours, or plainly stale: it has been taken away
+  std::vector<std::string> conflicts;  ///< each names the connection or port, who holds it, and what to do
+  auto operator<=>(const RestoreCheck&) const = default;
+};
+
 /// Every call returns within milliseconds. Calls for a pod that has not been prepared fail with not_found.
 class PodNetwork {
  public:
@@ -27,12 +35,20 @@ class PodNetwork {
   /// Makes the pod's lock ready, disarmed, and takes away what an earlier agent left. Free to be called again; it does
   /// not touch a lock that this agent has armed.
   virtual Result<void> prepare(const PodPlace& place) = 0;
-  virtual Result<void> arm(const PodId& pod, milliseconds lease) = 0;
+  /// `round` is what the lock tells of itself to people who find it.
+  virtual Result<void> arm(const PodId& pod, milliseconds lease, const RoundId& round) = 0;
   virtual Result<void> renew(const PodId& pod, milliseconds lease) = 0;
   virtual Result<void> disarm(const PodId& pod) = 0;
   virtual Result<std::vector<InterfaceAddress>> addresses(const PodId& pod) = 0;
   /// The sockets with these inodes.
   virtual Result<SocketTable> sockets(const PodId& pod, const std::vector<std::uint64_t>& inodes) = 0;
+  /// Closes those of the pod's connections that have these end points, whatever their cookies and inodes are by now.
+  /// Their peers are told, also through an armed lock. Linear; some 10 µs for each.
+  virtual Result<ClosedConnections> close_connections(const PodId& pod, const SocketTable& connections) = 0;
+  /// Looks for what would keep sockets like `wanted` from coming back, and clears what is ours or plainly stale. Call it
+  /// before any of them exists. `addresses`: the pod's at the dump, to tell where a missing one was.
+  virtual Result<RestoreCheck> check_for_restore(const PodId& pod, const SocketTable& wanted,
+                                                 const std::vector<InterfaceAddress>& addresses) = 0;
 };
 
 }  // namespace lockstep::agent

@@ -52,7 +52,8 @@ Result<HookEvent> look_around(const Job& job, const ImagesFolder& images) {
     const auto cgroup = read_small_file("/proc/" + std::to_string(job.root_pid) + "/cgroup", kCgroupLimit);
     if (cgroup) event.container = container_id_in(*cgroup);  // only a hint: members have names as well
   }
-  if (job.action == HookAction::network_lock && job.root_pid != 0) {
+  const bool sockets_count = job.action == HookAction::network_lock || job.action == HookAction::post_restore;
+  if (sockets_count && job.root_pid != 0) {
     auto inodes = socket_inodes_of_tree(job.root_pid, kMaxSockets);
     if (!inodes) return Failure(inodes.error());
     event.socket_inodes = std::move(*inodes);

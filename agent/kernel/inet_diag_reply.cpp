@@ -70,6 +70,7 @@ Result<void> read_entry(std::string_view payload, const InodeSet* wanted, Socket
   set_endpoints(*entry, socket);
   socket.state = static_cast<TcpState>(entry->idiag_state);
   socket.inode = entry->idiag_inode;
+  socket.interface_index = entry->id.idiag_if;
   socket.cookie = std::uint64_t{entry->id.idiag_cookie[1]} << 32 | entry->id.idiag_cookie[0];
   socket.receive_queue = entry->idiag_rqueue;
   socket.send_queue = entry->idiag_wqueue;

@@ -1,58 +1,28 @@
 #include "agent/kernel/iptables_lock.hpp"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
-#include <cstdlib>
 #include <ctime>
 #include <sstream>
 
-#include "agent/kernel/netns_command.hpp"
 #include "agent/kernel/pod_lock_checks.hpp"
+#include "schemas/endpoint_text.hpp"
 
 namespace lockstep {
 namespace {
 
-constexpr milliseconds kCommandLimit = seconds(5);
-
 struct Chain {
-  const char* name;
+  std::string_view name;
   const char* hook;     ///< the built-in chain that jumps to it
   const char* address;  ///< the options that match the far end
   const char* port;
 };
-constexpr std::array kChains{Chain{"LOCKSTEP-IN", "INPUT", "-s", "--sport"},
-                             Chain{"LOCKSTEP-OUT", "OUTPUT", "-d", "--dport"}};
-
-/// Empty when it is in no folder of PATH, nor in those where iptables lives and PATH often does not point.
-std::string find_program(const std::string& name) {
-  const char* path = std::getenv("PATH");
-  std::istringstream folders((path != nullptr ? path : "") + std::string(":/usr/sbin:/sbin"));
-  for (std::string folder; std::getline(folders, folder, ':');) {
-    const std::string candidate = folder + "/" + name;
-    if (!folder.empty() && ::access(candidate.c_str(), X_OK) == 0) return candidate;
-  }
-  return {};
-}
-
-Result<IptablesPrograms> find_programs(const std::string& base) {
-  IptablesPrograms programs{find_program(base + "-restore"), find_program(base + "-save")};
-  if (programs.restore.empty() || programs.save.empty())
-    return fail(ErrorCode::not_found, "find " + base + "-restore and " + base + "-save", "install iptables");
-  return programs;
-}
-
-std::string address_text(const Endpoint& endpoint) {
-  char text[INET6_ADDRSTRLEN];
-  ::inet_ntop(endpoint.family == IpFamily::v4 ? AF_INET : AF_INET6, endpoint.address.data(), text, sizeof text);
-  return text;
-}
+constexpr std::array kChains{Chain{kIptablesChains[0], "INPUT", "-s", "--sport"},
+                             Chain{kIptablesChains[1], "OUTPUT", "-d", "--dport"}};
 
 /// UTC, as `--datestop` takes it, at or after now + lease.
-std::string lease_end(milliseconds lease) {
+std::string end_of(milliseconds lease) {
   const auto end = std::chrono::ceil<seconds>(std::chrono::system_clock::now() + lease);
   const std::time_t time = std::chrono::system_clock::to_time_t(end);
   std::tm utc{};
@@ -62,127 +32,136 @@ std::string lease_end(milliseconds lease) {
   return text;
 }
 
+/// What the rules of a closed chain depend on.
+struct Closed {
+  IpFamily family = IpFamily::v4;
+  const std::vector<Endpoint>& exempt;
+  const SocketTable& answered;
+  std::string comment;
+  std::string lease_end;
+  std::string resets_end;
+};
+
 /// RETURN, not ACCEPT: what we let through still has to pass the pod's own rules.
-std::string armed_rules(const Chain& chain, IpFamily family, const std::vector<Endpoint>& exempt,
-                        const std::string& end) {
-  const std::string append = std::string("-A ") + chain.name;
+std::string armed_rules(const Chain& chain, const Closed& closed) {
+  const std::string append = "-A " + std::string(chain.name);
   std::ostringstream rules;
   rules << append << " -m mark --mark 0x" << std::hex << kCriuMark << std::dec << " -j RETURN\n";
-  if (family == IpFamily::v6)
+  if (closed.family == IpFamily::v6)
     for (int type = 133; type <= 136; ++type)
       rules << append << " -p ipv6-icmp -m icmp6 --icmpv6-type " << type << " -j RETURN\n";
-  for (const Endpoint& peer : exempt)
-    if (peer.family == family)
-      rules << append << " -p tcp " << chain.address << ' ' << address_text(peer) << " -m tcp " << chain.port << ' '
-            << peer.port << " -j RETURN\n";
-  rules << append << " -m time --datestop " << end << " -j DROP\n";
+  for (const Endpoint& peer : closed.exempt)
+    if (peer.family == closed.family)
+      rules << append << " -p tcp " << chain.address << ' ' << address_text(peer.family, peer.address) << " -m tcp "
+            << chain.port << ' ' << peer.port << " -j RETURN\n";
+  const std::string until = " -m time --datestop " + closed.resets_end + " -j RETURN\n";
+  if (!closed.resets_end.empty() && chain.hook == std::string_view("OUTPUT"))
+    rules << append << " -p tcp -m tcp --tcp-flags RST RST" << until;
+  if (!closed.resets_end.empty() && chain.hook == std::string_view("INPUT"))
+    for (const Socket& socket : closed.answered)
+      if (socket.local.family == closed.family)
+        rules << append << " -p tcp -s " << address_text(closed.family, socket.remote.address) << " -d "
+              << address_text(closed.family, socket.local.address) << " -m tcp --sport " << socket.remote.port
+              << " --dport " << socket.local.port << " ! --syn" << until;
+  rules << append << " -m time --datestop " << closed.lease_end << closed.comment << " -j DROP\n";
   return rules.str();
 }
 
-/// For iptables-restore --noflush, a declared chain of a user's is one that is made, or emptied.
-std::string declare_chains() {
-  std::string text = "*filter\n";
-  for (const Chain& chain : kChains) text += std::string(":") + chain.name + " - [0:0]\n";
-  return text;
-}
-
-/// Deletions of all the jumps to our chains that iptables-save shows: iptables can't say "delete it if it is there".
-std::string delete_jumps(const std::string& saved) {
-  std::string text;
-  std::istringstream lines(saved);
-  for (std::string line; std::getline(lines, line);) {
-    if (!line.starts_with("-A ")) continue;
-    for (const Chain& chain : kChains)
-      if (line.ends_with(std::string(" -j ") + chain.name) || line.ends_with(std::string(" -g ") + chain.name))
-        text += "-D " + line.substr(3) + "\n";
-  }
-  return text;
-}
-
-/// Runs one of the programs; what it prints. Its complaints become the error's text, on one line.
-Result<std::string> run_program(const Fd& netns, const std::vector<std::string>& arguments, const std::string& input) {
-  auto outcome = run_in_netns(netns, arguments, input, kCommandLimit);
-  if (!outcome) return fail_from(outcome.error(), "iptables");
-  if (outcome->exit_code == 0) return std::move(outcome->output);
-  std::string operation = "run";
-  for (const std::string& argument : arguments) operation += " " + argument;
-  while (outcome->errors.ends_with('\n')) outcome->errors.pop_back();
-  std::replace(outcome->errors.begin(), outcome->errors.end(), '\n', ' ');
-  return fail(ErrorCode::system, operation + ": exit code " + std::to_string(outcome->exit_code), outcome->errors);
+std::string comment_option(const std::string& owner, const std::string& round) {
+  const std::string text = owner + (owner.empty() || round.empty() ? "" : " ") + round;
+  return text.empty() ? "" : " -m comment --comment \"" + text + "\"";
 }
 
 }  // namespace
 
 Result<std::unique_ptr<PodLock>> IptablesLock::create(const Fd& netns, std::vector<Endpoint> exempt,
-                                                      std::string_view flavour) {
+                                                      std::string_view flavour, const LockOwner& owner) {
   if (auto valid = check_exempt(exempt); !valid) return Failure(valid.error());
   Fd own(::fcntl(netns.get(), F_DUPFD_CLOEXEC, 3));
   if (!own) return fail_errno("fcntl F_DUPFD_CLOEXEC of a network namespace");
-  auto v4 = find_programs("iptables" + std::string(flavour));
+  auto v4 = find_iptables(IpFamily::v4, flavour);
   if (!v4) return Failure(v4.error());
   std::vector<Family> families{{IpFamily::v4, std::move(*v4)}};
   if (::access("/proc/sys/net/ipv6", F_OK) == 0) {  // a kernel without IPv6 has none to lock
-    auto v6 = find_programs("ip6tables" + std::string(flavour));
+    auto v6 = find_iptables(IpFamily::v6, flavour);
     if (!v6) return Failure(v6.error());
     families.push_back({IpFamily::v6, std::move(*v6)});
   }
-  return std::unique_ptr<PodLock>(new IptablesLock(std::move(own), std::move(families), std::move(exempt)));
+  return std::unique_ptr<PodLock>(
+      new IptablesLock(std::move(own), std::move(families), std::move(exempt), owner_comment(owner)));
 }
 
 Result<void> IptablesLock::prepare() {
   for (const Family& family : families_) {
-    auto saved = saved_rules(family);
+    auto saved = saved_filter_table(netns_, family.programs);
     if (!saved) return Failure(saved.error());
-    std::string script = declare_chains() + delete_jumps(*saved);
-    for (const Chain& chain : kChains) script += std::string("-I ") + chain.hook + " 1 -j " + chain.name + "\n";
-    if (auto done = restore(family, script + "COMMIT\n"); !done) return done;
+    std::string script = declare_chains(kIptablesChains) + delete_jumps(*saved, kIptablesChains);
+    for (const Chain& chain : kChains)
+      script += std::string("-I ") + chain.hook + " 1 -j " + std::string(chain.name) + "\n";
+    if (auto done = restore_rules(netns_, family.programs, script + "COMMIT\n"); !done) return done;
   }
   prepared_ = true;
+  lease_end_.clear();
   return {};
 }
 
-Result<void> IptablesLock::arm(milliseconds lease) {
+Result<void> IptablesLock::arm(milliseconds lease, std::string_view round) {
+  armed_comment_ = round_comment(round, unix_ms());
+  return renew(lease);
+}
+
+Result<void> IptablesLock::renew(milliseconds lease) {
   if (auto valid = check_lease(lease); !valid) return valid;
   // Chains that nobody jumps to would lock nothing, and say nothing.
   if (!prepared_)
     return fail(ErrorCode::not_found, "iptables: arm", "the chains are not there: not prepared, or removed");
-  const std::string end = lease_end(lease);
+  lease_end_ = end_of(lease);
+  return fill();
+}
+
+Result<void> IptablesLock::fill() {
   for (const Family& family : families_) {
-    std::string script = declare_chains();
-    for (const Chain& chain : kChains) script += armed_rules(chain, family.ip, exempt_, end);
-    if (auto done = restore(family, script + "COMMIT\n"); !done) return done;
+    const Closed closed{family.ip, exempt_, answered_, comment_option(owner_comment_, armed_comment_),
+                        lease_end_, resets_end_};
+    std::string script = declare_chains(kIptablesChains);
+    for (const Chain& chain : kChains) script += armed_rules(chain, closed);
+    if (auto done = restore_rules(netns_, family.programs, script + "COMMIT\n"); !done) return done;
   }
   return {};
 }
 
 Result<void> IptablesLock::disarm() {
+  lease_end_.clear();
+  resets_end_.clear();
+  answered_.clear();
   if (!prepared_) return remove();  // opens it too, and makes no chains where there are none
   for (const Family& family : families_)
-    if (auto done = restore(family, declare_chains() + "COMMIT\n"); !done) return done;
+    if (auto done = restore_rules(netns_, family.programs, declare_chains(kIptablesChains) + "COMMIT\n"); !done)
+      return done;
   return {};
 }
 
 Result<void> IptablesLock::remove() {
   prepared_ = false;
-  for (const Family& family : families_) {
-    auto saved = saved_rules(family);
-    if (!saved) return Failure(saved.error());
-    if (saved->find("LOCKSTEP-") == std::string::npos) continue;
-    std::string script = declare_chains() + delete_jumps(*saved);
-    for (const Chain& chain : kChains) script += std::string("-X ") + chain.name + "\n";
-    if (auto done = restore(family, script + "COMMIT\n"); !done) return done;
-  }
+  lease_end_.clear();
+  for (const Family& family : families_)
+    if (auto done = remove_chains(netns_, family.programs, kIptablesChains); !done) return done;
   return {};
 }
 
-Result<std::string> IptablesLock::saved_rules(const Family& family) const {
-  return run_program(netns_, {family.programs.save, "-t", "filter"}, {});
+Result<void> IptablesLock::pass_resets(milliseconds limit, std::span<const Socket> answered) {
+  if (auto valid = check_lease(limit); !valid) return valid;
+  if (lease_end_.empty()) return {};  // nothing is dropped
+  resets_end_ = end_of(limit);
+  answered_.insert(answered_.end(), answered.begin(), answered.end());
+  return fill();
 }
 
-Result<void> IptablesLock::restore(const Family& family, const std::string& script) const {
-  auto output = run_program(netns_, {family.programs.restore, "--noflush", "-w"}, script);
-  if (!output) return Failure(output.error());
-  return {};
+Result<void> IptablesLock::stop_resets() {
+  if (resets_end_.empty()) return {};
+  resets_end_.clear();
+  answered_.clear();
+  return lease_end_.empty() ? Result<void>() : fill();
 }
 
 }  // namespace lockstep

@@ -1,170 +1,77 @@
 #include "agent/kernel/nft_encoding.hpp"
 
 #include <arpa/inet.h>
-#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <net/ethernet.h>
-#include <netinet/icmp6.h>
-#include <netinet/ip.h>
-#include <netinet/ip6.h>
-#include <netinet/tcp.h>
 
+#include <algorithm>
 #include <array>
-#include <cstddef>
-#include <span>
 
+#include "agent/kernel/nft_comment.hpp"
 #include "agent/kernel/nft_message.hpp"
-#include "agent/kernel/pod_lock.hpp"
+#include "agent/kernel/nft_rules.hpp"
 
 namespace lockstep {
 namespace {
 
-constexpr const char* kTable = "lockstep";
-constexpr std::int32_t kPriority = -400;          ///< in front of connection tracking: nothing else sees the packets
-constexpr std::uint32_t kUserlandEtherType = 10;  ///< the nft program's number for `type ether_type`
-constexpr std::uint32_t kRegister = NFT_REG_1;
+constexpr std::int32_t kPriority = -400;  ///< in front of connection tracking: nothing else sees the packets
 
-constexpr const char* name_of(ArmedSet set) { return set == ArmedSet::armed ? "armed" : "rearmed"; }
+constexpr std::size_t kElementsPerMessage = 32;
 
-struct Chain {
+/// The nft program's numbers for types. A concatenation's is made of its parts', six bits each.
+constexpr std::uint32_t kIpv4Address = 7;
+constexpr std::uint32_t kIpv6Address = 8;
+constexpr std::uint32_t kEtherType = 10;
+constexpr std::uint32_t kPort = 13;
+constexpr std::uint32_t tuple_type(std::uint32_t address) {
+  return address << 18 | kPort << 12 | address << 6 | kPort;
+}
+
+struct Set {
   const char* name;
-  std::uint32_t hook;
+  std::uint32_t type;
+  std::uint32_t key_length;
 };
-constexpr std::array kChains{Chain{"in", NF_INET_LOCAL_IN}, Chain{"out", NF_INET_LOCAL_OUT}};
+constexpr std::array kSets{
+    Set{nft::name_of(ArmedSet::armed), kEtherType, 2},  Set{nft::name_of(ArmedSet::rearmed), kEtherType, 2},
+    Set{nft::kResets, kEtherType, 2},                   Set{nft::kClosingV4, tuple_type(kIpv4Address), 16},
+    Set{nft::kClosingV6, tuple_type(kIpv6Address), 40},
+};
 
-// --- Expressions of a rule -----------------------------------------------------------------------------------------
-
-template <class Fill>
-void expression(NftMessage& rule, const char* name, Fill fill) {
-  rule.nest(NFTA_LIST_ELEM, [&] {
-    rule.text(NFTA_EXPR_NAME, name);
-    rule.nest(NFTA_EXPR_DATA, fill);
-  });
+void put_comment(NftMessage& message, int type, std::string_view comment) {
+  if (comment.empty()) return;
+  const std::string data = nft::comment_data(comment);
+  message.bytes(type, std::as_bytes(std::span(data)));
 }
 
-void load_meta(NftMessage& rule, nft_meta_keys key) {
-  expression(rule, "meta", [&] {
-    rule.u32(NFTA_META_DREG, kRegister);
-    rule.u32(NFTA_META_KEY, key);
+void add_table(NftBatchBuilder& batch, std::string_view comment = {}) {
+  batch.add(NFT_MSG_NEWTABLE, NLM_F_CREATE, [comment](NftMessage& table) {
+    table.text(NFTA_TABLE_NAME, nft::kTable);
+    put_comment(table, NFTA_TABLE_USERDATA, comment);
   });
 }
-
-void load_payload(NftMessage& rule, nft_payload_bases base, std::size_t offset, std::size_t length) {
-  expression(rule, "payload", [&] {
-    rule.u32(NFTA_PAYLOAD_DREG, kRegister);
-    rule.u32(NFTA_PAYLOAD_BASE, base);
-    rule.u32(NFTA_PAYLOAD_OFFSET, static_cast<std::uint32_t>(offset));
-    rule.u32(NFTA_PAYLOAD_LEN, static_cast<std::uint32_t>(length));
-  });
-}
-
-template <class T>
-void compare(NftMessage& rule, nft_cmp_ops operation, const T& value) {
-  expression(rule, "cmp", [&] {
-    rule.u32(NFTA_CMP_SREG, kRegister);
-    rule.u32(NFTA_CMP_OP, operation);
-    rule.nest(NFTA_CMP_DATA, [&] { rule.bytes(NFTA_DATA_VALUE, std::as_bytes(std::span(&value, 1))); });
-  });
-}
-
-void verdict(NftMessage& rule, int code) {
-  expression(rule, "immediate", [&] {
-    rule.u32(NFTA_IMMEDIATE_DREG, NFT_REG_VERDICT);
-    rule.nest(NFTA_IMMEDIATE_DATA, [&] {
-      rule.nest(NFTA_DATA_VERDICT, [&] { rule.u32(NFTA_VERDICT_CODE, static_cast<std::uint32_t>(code)); });
-    });
-  });
-}
-
-// --- Rules ---------------------------------------------------------------------------------------------------------
-
-template <class Fill>
-void add_rule(NftBatchBuilder& batch, const Chain& chain, Fill fill) {
-  batch.add(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND, [&](NftMessage& rule) {
-    rule.text(NFTA_RULE_TABLE, kTable);
-    rule.text(NFTA_RULE_CHAIN, chain.name);
-    rule.nest(NFTA_RULE_EXPRESSIONS, [&] { fill(rule); });
-  });
-}
-
-void accept_criu_mark(NftBatchBuilder& batch, const Chain& chain) {
-  add_rule(batch, chain, [](NftMessage& rule) {
-    load_meta(rule, NFT_META_MARK);
-    compare(rule, NFT_CMP_EQ, kCriuMark);
-    verdict(rule, NF_ACCEPT);
-  });
-}
-
-void accept_neighbour_discovery(NftBatchBuilder& batch, const Chain& chain) {
-  add_rule(batch, chain, [](NftMessage& rule) {
-    load_meta(rule, NFT_META_NFPROTO);
-    compare(rule, NFT_CMP_EQ, std::uint8_t{NFPROTO_IPV6});
-    load_meta(rule, NFT_META_L4PROTO);
-    compare(rule, NFT_CMP_EQ, std::uint8_t{IPPROTO_ICMPV6});
-    load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, offsetof(icmp6_hdr, icmp6_type), 1);
-    compare(rule, NFT_CMP_GTE, std::uint8_t{ND_ROUTER_SOLICIT});
-    compare(rule, NFT_CMP_LTE, std::uint8_t{ND_NEIGHBOR_ADVERT});
-    verdict(rule, NF_ACCEPT);
-  });
-}
-
-void accept_peer(NftBatchBuilder& batch, const Chain& chain, const Endpoint& peer) {
-  const bool v4 = peer.family == IpFamily::v4;
-  const bool in = chain.hook == NF_INET_LOCAL_IN;
-  const std::size_t v4_offset = in ? offsetof(iphdr, saddr) : offsetof(iphdr, daddr);
-  const std::size_t v6_offset = in ? offsetof(ip6_hdr, ip6_src) : offsetof(ip6_hdr, ip6_dst);
-  const std::size_t port_offset = in ? 0 : 2;  // TCP starts with its source and destination ports
-  add_rule(batch, chain, [&](NftMessage& rule) {
-    load_meta(rule, NFT_META_NFPROTO);
-    compare(rule, NFT_CMP_EQ, static_cast<std::uint8_t>(v4 ? NFPROTO_IPV4 : NFPROTO_IPV6));
-    load_payload(rule, NFT_PAYLOAD_NETWORK_HEADER, v4 ? v4_offset : v6_offset, v4 ? 4 : 16);
-    if (v4) {
-      compare(rule, NFT_CMP_EQ, std::array{peer.address[0], peer.address[1], peer.address[2], peer.address[3]});
-    } else {
-      compare(rule, NFT_CMP_EQ, peer.address);
-    }
-    load_meta(rule, NFT_META_L4PROTO);
-    compare(rule, NFT_CMP_EQ, std::uint8_t{IPPROTO_TCP});
-    load_payload(rule, NFT_PAYLOAD_TRANSPORT_HEADER, port_offset, 2);
-    compare(rule, NFT_CMP_EQ, htons(peer.port));
-    verdict(rule, NF_ACCEPT);
-  });
-}
-
-void drop_what_is_in(NftBatchBuilder& batch, const Chain& chain, ArmedSet set) {
-  add_rule(batch, chain, [set](NftMessage& rule) {
-    load_meta(rule, NFT_META_PROTOCOL);
-    expression(rule, "lookup", [&] {
-      rule.u32(NFTA_LOOKUP_SREG, kRegister);
-      rule.text(NFTA_LOOKUP_SET, name_of(set));
-    });
-    verdict(rule, NF_DROP);
-  });
-}
-
-// --- Tables, sets, chains ------------------------------------------------------------------------------------------
 
 /// Adding first makes the deletion of a table that is not there succeed.
 void add_and_delete_table(NftBatchBuilder& batch) {
-  batch.add(NFT_MSG_NEWTABLE, NLM_F_CREATE, [](NftMessage& table) { table.text(NFTA_TABLE_NAME, kTable); });
-  batch.add(NFT_MSG_DELTABLE, 0, [](NftMessage& table) { table.text(NFTA_TABLE_NAME, kTable); });
+  add_table(batch);
+  batch.add(NFT_MSG_DELTABLE, 0, [](NftMessage& table) { table.text(NFTA_TABLE_NAME, nft::kTable); });
 }
 
-void add_set(NftBatchBuilder& batch, ArmedSet which) {
-  batch.add(NFT_MSG_NEWSET, NLM_F_CREATE, [which](NftMessage& set) {
-    set.text(NFTA_SET_TABLE, kTable);
-    set.text(NFTA_SET_NAME, name_of(which));
+/// `id` names the set within the batch; unused, demanded.
+void add_set(NftBatchBuilder& batch, const Set& which, std::uint32_t id) {
+  batch.add(NFT_MSG_NEWSET, NLM_F_CREATE, [&](NftMessage& set) {
+    set.text(NFTA_SET_TABLE, nft::kTable);
+    set.text(NFTA_SET_NAME, which.name);
     set.u32(NFTA_SET_FLAGS, NFT_SET_TIMEOUT);
-    set.u32(NFTA_SET_KEY_TYPE, kUserlandEtherType);
-    set.u32(NFTA_SET_KEY_LEN, sizeof(std::uint16_t));
-    set.u32(NFTA_SET_ID, 1U + static_cast<std::uint32_t>(which));  // names the set within the batch; unused, demanded
+    set.u32(NFTA_SET_KEY_TYPE, which.type);
+    set.u32(NFTA_SET_KEY_LEN, which.key_length);
+    set.u32(NFTA_SET_ID, id);
   });
 }
 
-void add_chain(NftBatchBuilder& batch, const Chain& which) {
+void add_chain(NftBatchBuilder& batch, const nft::Chain& which) {
   batch.add(NFT_MSG_NEWCHAIN, NLM_F_CREATE, [&](NftMessage& chain) {
-    chain.text(NFTA_CHAIN_TABLE, kTable);
+    chain.text(NFTA_CHAIN_TABLE, nft::kTable);
     chain.text(NFTA_CHAIN_NAME, which.name);
     chain.nest(NFTA_CHAIN_HOOK, [&] {
       chain.u32(NFTA_HOOK_HOOKNUM, which.hook);
@@ -176,69 +83,123 @@ void add_chain(NftBatchBuilder& batch, const Chain& which) {
 }
 
 /// A deletion that names no elements deletes all of them, and there may be none.
-void flush_set(NftBatchBuilder& batch, ArmedSet which) {
-  batch.add(NFT_MSG_DELSETELEM, 0, [which](NftMessage& set) {
-    set.text(NFTA_SET_ELEM_LIST_TABLE, kTable);
-    set.text(NFTA_SET_ELEM_LIST_SET, name_of(which));
+void flush_set(NftBatchBuilder& batch, const char* name) {
+  batch.add(NFT_MSG_DELSETELEM, 0, [name](NftMessage& set) {
+    set.text(NFTA_SET_ELEM_LIST_TABLE, nft::kTable);
+    set.text(NFTA_SET_ELEM_LIST_SET, name);
   });
 }
 
-void fill_set(NftBatchBuilder& batch, ArmedSet which, milliseconds timeout) {
+/// `put_elements` calls put_element() for each.
+template <class PutElements>
+void fill_set(NftBatchBuilder& batch, const char* name, PutElements put_elements) {
   batch.add(NFT_MSG_NEWSETELEM, NLM_F_CREATE, [&](NftMessage& set) {
-    set.text(NFTA_SET_ELEM_LIST_TABLE, kTable);
-    set.text(NFTA_SET_ELEM_LIST_SET, name_of(which));
-    set.nest(NFTA_SET_ELEM_LIST_ELEMENTS, [&] {
-      for (const std::uint16_t ether_type : {htons(ETHERTYPE_IP), htons(ETHERTYPE_IPV6)}) {
-        set.nest(NFTA_LIST_ELEM, [&] {
-          set.nest(NFTA_SET_ELEM_KEY, [&] { set.bytes(NFTA_DATA_VALUE, std::as_bytes(std::span(&ether_type, 1))); });
-          set.u64(NFTA_SET_ELEM_TIMEOUT, static_cast<std::uint64_t>(timeout.count()));
-        });
-      }
-    });
+    set.text(NFTA_SET_ELEM_LIST_TABLE, nft::kTable);
+    set.text(NFTA_SET_ELEM_LIST_SET, name);
+    set.nest(NFTA_SET_ELEM_LIST_ELEMENTS, [&] { put_elements(set); });
   });
+}
+
+void put_element(NftMessage& set, std::span<const std::byte> key, milliseconds timeout, std::string_view comment = {}) {
+  set.nest(NFTA_LIST_ELEM, [&] {
+    set.nest(NFTA_SET_ELEM_KEY, [&] { set.bytes(NFTA_DATA_VALUE, key); });
+    set.u64(NFTA_SET_ELEM_TIMEOUT, static_cast<std::uint64_t>(timeout.count()));
+    put_comment(set, NFTA_SET_ELEM_USERDATA, comment);
+  });
+}
+
+void fill_with_families(NftBatchBuilder& batch, const char* name, milliseconds timeout, std::string_view comment) {
+  fill_set(batch, name, [&](NftMessage& set) {
+    for (const std::uint16_t ether_type : {htons(ETHERTYPE_IP), htons(ETHERTYPE_IPV6)})
+      put_element(set, std::as_bytes(std::span(&ether_type, 1)), timeout, comment);
+  });
+}
+
+/// In several messages: one has room for a page.
+void fill_with_keys(NftBatchBuilder& batch, const char* name, milliseconds timeout, std::span<const std::string> keys) {
+  while (!keys.empty()) {
+    const auto part = keys.first(std::min(keys.size(), kElementsPerMessage));
+    fill_set(batch, name, [&](NftMessage& set) {
+      for (const std::string& key : part) put_element(set, std::as_bytes(std::span(key)), timeout);
+    });
+    keys = keys.subspan(part.size());
+  }
+}
+
+/// Source and destination of what the connection's peer sends, as accept_answers() loads it: ports padded to 4 bytes.
+std::string incoming_key(const Socket& socket) {
+  std::string key;
+  for (const Endpoint* end : {&socket.remote, &socket.local}) {
+    const std::uint16_t port = htons(end->port);
+    key.append(reinterpret_cast<const char*>(end->address.data()), end->family == IpFamily::v4 ? 4 : 16);
+    key.append(reinterpret_cast<const char*>(&port), sizeof port).append(2, '\0');
+  }
+  return key;
 }
 
 }  // namespace
 
-Result<NftBatch> encode_prepare(std::uint32_t sequence, const std::vector<Endpoint>& exempt) {
+Result<NftBatch> encode_prepare(std::uint32_t sequence, const std::vector<Endpoint>& exempt,
+                                std::string_view comment) {
   NftBatchBuilder batch(sequence);
   add_and_delete_table(batch);
-  batch.add(NFT_MSG_NEWTABLE, NLM_F_CREATE, [](NftMessage& table) { table.text(NFTA_TABLE_NAME, kTable); });
-  for (const ArmedSet set : {ArmedSet::armed, ArmedSet::rearmed}) add_set(batch, set);
-  for (const Chain& chain : kChains) {
+  add_table(batch, comment);
+  std::uint32_t id = 0;
+  for (const Set& set : kSets) add_set(batch, set, ++id);
+  for (const nft::Chain& chain : nft::kChains) {
     add_chain(batch, chain);
-    accept_criu_mark(batch, chain);
-    accept_neighbour_discovery(batch, chain);
-    for (const Endpoint& peer : exempt) accept_peer(batch, chain, peer);
-    for (const ArmedSet set : {ArmedSet::armed, ArmedSet::rearmed}) drop_what_is_in(batch, chain, set);
+    nft::add_rules(batch, chain, exempt);
   }
   return batch.finish();
 }
 
-Result<NftBatch> encode_fill(std::uint32_t sequence, ArmedSet set, milliseconds timeout) {
+Result<NftBatch> encode_fill(std::uint32_t sequence, ArmedSet set, milliseconds timeout, std::string_view comment) {
   // Elements that are still there would keep their old time on kernels before 6.12: out with them, in the same step.
   NftBatchBuilder batch(sequence);
-  flush_set(batch, set);
-  fill_set(batch, set, timeout);
+  flush_set(batch, nft::name_of(set));
+  fill_with_families(batch, nft::name_of(set), timeout, comment);
   return batch.finish();
 }
 
 Result<NftBatch> encode_flush(std::uint32_t sequence, ArmedSet set) {
   NftBatchBuilder batch(sequence);
-  flush_set(batch, set);
+  flush_set(batch, nft::name_of(set));
   return batch.finish();
 }
 
 Result<NftBatch> encode_flush_both(std::uint32_t sequence) {
   NftBatchBuilder batch(sequence);
-  flush_set(batch, ArmedSet::armed);
-  flush_set(batch, ArmedSet::rearmed);
+  flush_set(batch, nft::name_of(ArmedSet::armed));
+  flush_set(batch, nft::name_of(ArmedSet::rearmed));
+  return batch.finish();
+}
+
+Result<NftBatch> encode_pass_resets(std::uint32_t sequence, milliseconds timeout, std::span<const Socket> answered) {
+  NftBatchBuilder batch(sequence);
+  flush_set(batch, nft::kResets);
+  fill_with_families(batch, nft::kResets, timeout, {});
+  std::array<std::vector<std::string>, 2> keys;
+  for (const Socket& socket : answered) keys[socket.local.family == IpFamily::v4 ? 0 : 1].push_back(incoming_key(socket));
+  fill_with_keys(batch, nft::kClosingV4, timeout, keys[0]);
+  fill_with_keys(batch, nft::kClosingV6, timeout, keys[1]);
+  return batch.finish();
+}
+
+Result<NftBatch> encode_stop_resets(std::uint32_t sequence) {
+  NftBatchBuilder batch(sequence);
+  for (const char* set : {nft::kResets, nft::kClosingV4, nft::kClosingV6}) flush_set(batch, set);
   return batch.finish();
 }
 
 Result<NftBatch> encode_remove(std::uint32_t sequence) {
   NftBatchBuilder batch(sequence);
   add_and_delete_table(batch);
+  return batch.finish();
+}
+
+Result<NftBatch> encode_remove_table(std::uint32_t sequence, std::uint8_t family, const std::string& name) {
+  NftBatchBuilder batch(sequence, family);
+  batch.add(NFT_MSG_DELTABLE, 0, [&](NftMessage& table) { table.text(NFTA_TABLE_NAME, name.c_str()); });
   return batch.finish();
 }
 

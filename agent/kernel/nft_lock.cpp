@@ -2,16 +2,12 @@
 
 #include <linux/netlink.h>
 
-#include <array>
-
-#include "agent/kernel/nft_answer.hpp"
+#include "agent/kernel/lock_note.hpp"
+#include "agent/kernel/nft_transaction.hpp"
 #include "agent/kernel/pod_lock_checks.hpp"
 
 namespace lockstep {
 namespace {
-
-/// A batch has at most a few dozen messages more than the exempt end points; one answer takes less than 1 KiB.
-constexpr std::size_t kAnswerSize = 8192;
 
 Failure without_table(const Error& error) {
   Error explained = error;
@@ -24,23 +20,35 @@ Failure without_table(const Error& error) {
 
 }  // namespace
 
-Result<std::unique_ptr<PodLock>> NftLock::create(const Fd& netns, std::vector<Endpoint> exempt) {
+Result<std::unique_ptr<PodLock>> NftLock::create(const Fd& netns, std::vector<Endpoint> exempt,
+                                                 const LockOwner& owner) {
   if (auto valid = check_exempt(exempt); !valid) return Failure(valid.error());
   auto socket = NetlinkSocket::open(netns, NETLINK_NETFILTER);
   if (!socket) return fail_from(socket.error(), "nftables");
-  return std::unique_ptr<PodLock>(new NftLock(std::move(*socket), std::move(exempt)));
+  return std::unique_ptr<PodLock>(new NftLock(std::move(*socket), std::move(exempt), owner_comment(owner)));
 }
 
 Result<void> NftLock::prepare() {
-  if (auto done = run(encode_prepare(sequence_, exempt_), "nftables: prepare"); !done) return done;
+  if (auto done = run(encode_prepare(sequence_, exempt_, owner_comment_), "nftables: prepare"); !done) return done;
   armed_ = false;
   return {};
 }
 
-Result<void> NftLock::arm(milliseconds lease) {
+Result<void> NftLock::arm(milliseconds lease, std::string_view round) {
   if (auto valid = check_lease(lease); !valid) return valid;
+  armed_comment_ = round_comment(round, unix_ms());
+  return fill(lease);
+}
+
+Result<void> NftLock::renew(milliseconds lease) {
+  if (auto valid = check_lease(lease); !valid) return valid;
+  if (armed_comment_.empty()) armed_comment_ = round_comment({}, unix_ms());
+  return fill(lease);
+}
+
+Result<void> NftLock::fill(milliseconds lease) {
   const ArmedSet spare = other(current_);
-  if (auto filled = run(encode_fill(sequence_, spare, lease), "nftables: arm"); !filled)
+  if (auto filled = run(encode_fill(sequence_, spare, lease, armed_comment_), "nftables: arm"); !filled)
     return without_table(filled.error());
   const bool was_armed = armed_;
   current_ = spare;
@@ -50,11 +58,10 @@ Result<void> NftLock::arm(milliseconds lease) {
   return run(encode_flush(sequence_, other(spare)), "nftables: drop the old lease");
 }
 
-Result<void> NftLock::renew(milliseconds lease) { return arm(lease); }
-
 Result<void> NftLock::disarm() {
   auto flushed = run(encode_flush_both(sequence_), "nftables: disarm");
   if (!flushed && flushed.error().sys_errno != ENOENT) return flushed;
+  armed_comment_.clear();
   armed_ = false;  // also where the table is gone: nothing closes the pod then
   return {};
 }
@@ -65,22 +72,23 @@ Result<void> NftLock::remove() {
   return {};
 }
 
+Result<void> NftLock::pass_resets(milliseconds limit, std::span<const Socket> answered) {
+  if (auto valid = check_lease(limit); !valid) return valid;
+  if (auto done = run(encode_pass_resets(sequence_, limit, answered), "nftables: let resets out"); !done)
+    return without_table(done.error());
+  return {};
+}
+
+Result<void> NftLock::stop_resets() {
+  auto flushed = run(encode_stop_resets(sequence_), "nftables: keep resets in");
+  if (!flushed && flushed.error().sys_errno != ENOENT) return flushed;
+  return {};
+}
+
 Result<void> NftLock::run(Result<NftBatch> batch, std::string_view operation) {
   if (!batch) return fail_from(batch.error(), operation);
   sequence_ = batch->last_sequence + 2;  // its end message has a number too
-  socket_.drain();
-  if (auto sent = socket_.send(batch->bytes); !sent) return fail_from(sent.error(), operation);
-  std::optional<Error> first_error;
-  std::array<char, kAnswerSize> buffer;
-  for (bool complete = false; !complete;) {
-    auto datagram = socket_.receive(buffer);
-    if (!datagram) return fail_from(datagram.error(), operation);
-    NftAnswer answer = parse_nft_answer(*datagram, batch->first_sequence, batch->last_sequence);
-    if (answer.error && !first_error) first_error = std::move(answer.error);
-    complete = answer.complete;
-  }
-  if (first_error) return fail_from(*first_error, operation);
-  return {};
+  return run_transaction(socket_, *batch, operation);
 }
 
 }  // namespace lockstep

@@ -18,22 +18,29 @@ namespace lockstep {
 /// A packet that was past the hook when arm() began may still arrive just after it returned.
 class NftLock final : public PodLock {
  public:
-  [[nodiscard]] static Result<std::unique_ptr<PodLock>> create(const Fd& netns, std::vector<Endpoint> exempt);
+  [[nodiscard]] static Result<std::unique_ptr<PodLock>> create(const Fd& netns, std::vector<Endpoint> exempt,
+                                                               const LockOwner& owner = {});
 
   Result<void> prepare() override;
-  Result<void> arm(milliseconds lease) override;
+  using PodLock::arm;
+  Result<void> arm(milliseconds lease, std::string_view round) override;
   Result<void> renew(milliseconds lease) override;
   Result<void> disarm() override;
   Result<void> remove() override;
+  Result<void> pass_resets(milliseconds limit, std::span<const Socket> answered) override;
+  Result<void> stop_resets() override;
   [[nodiscard]] std::string_view backend() const override { return "nftables"; }
 
  private:
-  NftLock(NetlinkSocket socket, std::vector<Endpoint> exempt)
-      : socket_(std::move(socket)), exempt_(std::move(exempt)) {}
+  NftLock(NetlinkSocket socket, std::vector<Endpoint> exempt, std::string owner)
+      : socket_(std::move(socket)), exempt_(std::move(exempt)), owner_comment_(std::move(owner)) {}
+  Result<void> fill(milliseconds lease);
   Result<void> run(Result<NftBatch> batch, std::string_view operation);
 
   NetlinkSocket socket_;
   std::vector<Endpoint> exempt_;
+  std::string owner_comment_;
+  std::string armed_comment_;           ///< round and time of the arming that renewals prolong
   std::uint32_t sequence_ = 1;
   ArmedSet current_ = ArmedSet::armed;  ///< the set filled last
   bool armed_ = false;                  ///< `current_` may hold elements

@@ -57,20 +57,20 @@ class NftMessage {
   bool ok_ = false;
 };
 
-/// A batch under construction: begin, messages, end. The kernel carries out all of it or nothing.
+/// A batch under construction: begin, messages about tables of one family, end. The kernel carries out all of it or nothing.
 class NftBatchBuilder {
  public:
-  explicit NftBatchBuilder(std::uint32_t sequence) {
+  explicit NftBatchBuilder(std::uint32_t sequence, std::uint8_t family = NFPROTO_INET) : family_(family) {
     batch_.first_sequence = sequence;
     batch_.last_sequence = sequence;
     append(NftMessage(NFNL_MSG_BATCH_BEGIN, NLM_F_REQUEST, AF_UNSPEC, NFNL_SUBSYS_NFTABLES, sequence));
   }
 
-  /// Appends a message of the inet family; `fill` puts its attributes.
+  /// Appends a message; `fill` puts its attributes.
   template <class Fill>
   void add(int type, int flags, Fill fill) {
     const auto full_type = static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type);
-    NftMessage message(full_type, NLM_F_REQUEST | flags, NFPROTO_INET, 0, ++batch_.last_sequence);
+    NftMessage message(full_type, NLM_F_REQUEST | flags, family_, 0, ++batch_.last_sequence);
     fill(message);
     last_offset_ = batch_.bytes.size();
     append(message);
@@ -92,6 +92,7 @@ class NftBatchBuilder {
     if (ok_) batch_.bytes.append(message.view());
   }
 
+  std::uint8_t family_;
   NftBatch batch_;
   std::size_t last_offset_ = 0;
   bool ok_ = true;

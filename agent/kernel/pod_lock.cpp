@@ -30,12 +30,13 @@ Failure neither(const Error& nft, const Error& iptables) {
 
 }  // namespace
 
-Result<std::unique_ptr<PodLock>> create_pod_lock(const Fd& netns, LockBackend backend, std::vector<Endpoint> exempt) {
-  if (backend == LockBackend::iptables) return prepared(IptablesLock::create(netns, std::move(exempt)));
-  MadeLock nft = prepared(NftLock::create(netns, exempt));
+Result<std::unique_ptr<PodLock>> create_pod_lock(const Fd& netns, LockBackend backend, std::vector<Endpoint> exempt,
+                                                 const LockOwner& owner) {
+  if (backend == LockBackend::iptables) return prepared(IptablesLock::create(netns, std::move(exempt), "", owner));
+  MadeLock nft = prepared(NftLock::create(netns, exempt, owner));
   // What is wrong with the arguments is as wrong for iptables.
   if (nft || backend == LockBackend::nftables || nft.error().code == ErrorCode::invalid) return nft;
-  MadeLock iptables = prepared(IptablesLock::create(netns, std::move(exempt)));
+  MadeLock iptables = prepared(IptablesLock::create(netns, std::move(exempt), "", owner));
   if (!iptables) return neither(nft.error(), iptables.error());
   return iptables;
 }

@@ -1,10 +1,13 @@
 /// The lock of one pod's network: one interface, two ways to do it (nft_lock, iptables_lock).
 #pragma once
 
+#include <cstddef>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
+#include "agent/kernel/lock_note.hpp"
 #include "common/clock.hpp"
 #include "common/fd.hpp"
 #include "common/result.hpp"
@@ -30,23 +33,38 @@ class PodLock {
   /// Puts the disarmed table in place, and takes away what an earlier agent has left. May be called again.
   virtual Result<void> prepare() = 0;
   /// Closes the namespace for `lease` (1 ms to 24 h), counted from now. not_found when it is not prepared.
-  virtual Result<void> arm(milliseconds lease) = 0;
+  /// `round` is noted, with the time, for people who find the lock (lock_note.hpp).
+  virtual Result<void> arm(milliseconds lease, std::string_view round) = 0;
+  Result<void> arm(milliseconds lease) { return arm(lease, {}); }
   /// Arms again, without a gap, for `lease` from now.
   virtual Result<void> renew(milliseconds lease) = 0;
   /// Opens the namespace; the prepared table stays. No error when it is open.
   virtual Result<void> disarm() = 0;
   /// Takes everything of ours out of the namespace, whoever put it there. No error when there is nothing.
   virtual Result<void> remove() = 0;
+
+  /// Lets the kernel's TCP resets out of the closed namespace, so that the peers of connections which are destroyed now
+  /// hear of it; whichever socket they are of. A peer that has not received all that its connection's end had sent
+  /// answers a reset with a question (RFC 5961), and believes only the second one: for the `answered` connections (local
+  /// end first, kMaxAnswered at most) it is let in. They are added to those of earlier calls.
+  /// Ends by stop_resets() or by itself, after `limit` from the last call.
+  virtual Result<void> pass_resets(milliseconds limit, std::span<const Socket> answered) = 0;
+  virtual Result<void> stop_resets() = 0;
+
   /// "nftables" or "iptables".
   [[nodiscard]] virtual std::string_view backend() const = 0;
 };
 
 enum class LockBackend { automatic, nftables, iptables };
 
+/// What fits into one call of pass_resets().
+inline constexpr std::size_t kMaxAnswered = 1024;
+
 /// Makes a lock for the namespace behind `netns` (a descriptor of /proc/PID/ns/net or /run/netns/NAME; borrowed during
 /// the call only), and prepares it: only trying tells whether it works. `automatic` tries nftables and falls back to
-/// iptables. Fails, leaving nothing behind, with what is missing and what to do about it.
+/// iptables. `owner` is noted in it. Fails, leaving nothing behind, with what is missing and what to do about it.
 [[nodiscard]] Result<std::unique_ptr<PodLock>> create_pod_lock(const Fd& netns, LockBackend backend,
-                                                               std::vector<Endpoint> exempt);
+                                                               std::vector<Endpoint> exempt,
+                                                               const LockOwner& owner = {});
 
 }  // namespace lockstep

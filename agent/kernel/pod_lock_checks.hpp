@@ -1,7 +1,9 @@
-/// What both ways to lock demand of their arguments.
+/// What both ways to lock demand of their arguments, and tell of themselves.
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <string>
 #include <vector>
 
 #include "common/clock.hpp"
@@ -18,6 +20,11 @@ inline constexpr std::size_t kMaxExempt = 64;
 [[nodiscard]] inline Result<void> check_lease(milliseconds lease) {
   if (lease > milliseconds(0) && lease <= kMaxLease) return {};
   return fail(ErrorCode::invalid, "lock for " + std::to_string(lease.count()) + " ms", "a lease is 1 ms to 24 h long");
+}
+
+/// The wall clock, for people and other processes.
+[[nodiscard]] inline std::int64_t unix_ms() {
+  return std::chrono::duration_cast<milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 [[nodiscard]] inline Result<void> check_exempt(const std::vector<Endpoint>& exempt) {

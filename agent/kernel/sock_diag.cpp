@@ -122,6 +122,7 @@ Result<void> SockDiag::destroy(const Socket& socket) {
   id.idiag_dport = htons(socket.remote.port);
   put_address(socket.local, socket.v6_socket, id.idiag_src);
   put_address(socket.remote, socket.v6_socket, id.idiag_dst);
+  id.idiag_if = socket.interface_index;  // link-local addresses mean nothing without
   id.idiag_cookie[0] = static_cast<std::uint32_t>(socket.cookie);
   id.idiag_cookie[1] = static_cast<std::uint32_t>(socket.cookie >> 32);
   if (auto sent = socket_.send(request.bytes()); !sent) return fail_from(sent.error(), "SOCK_DESTROY");

@@ -205,6 +205,11 @@ void BrokerCore::on(const Sender& from, const OpenRound& open) {
   if (const Round* known = find(message.round)) return answer_status(from, *known);  // said again
   if (message.round.empty() || message.group.empty()) return refuse(from, "a round needs an id and a group");
   if (const auto wrong = check_plan(open)) return refuse(from, *wrong);
+  // A dead agent's lock has to hold until its death has been noticed, and what was decided before has been done.
+  if (milliseconds(open.lease_ms) < 2 * settings_.silence) {
+    return refuse(from, "the lease (" + std::to_string(open.lease_ms) + " ms) must be at least twice the broker's silence (" +
+                            std::to_string(settings_.silence.count()) + " ms)");
+  }
   for (const Round* live : live_) {
     if (live->group() == message.group) {
       return refuse(from, "round " + live->id().value + " of group " + message.group.value +

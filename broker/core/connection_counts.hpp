@@ -2,9 +2,9 @@
 ///
 /// What the kernel counts (tried, 6.18): a FIN counts one in the sender's bytes_acked and in the receiver's
 /// bytes_received and receive_queue, a SYN one in the bytes_acked of the end that connected, an unacknowledged FIN or
-/// SYN one in send_queue. A restore (CRIU 4.2.1) starts the counts anew: bytes_acked at 0, or 1 where the own FIN has been
-/// acknowledged, bytes_received at the length of the receive queue. So the counts of a restored connection tell less:
-/// with data unread at the restore they fit no more.
+/// SYN one in send_queue. A restore (CRIU 4.2.1) starts the counts anew: bytes_acked at 0, or 1 where the own FIN has
+/// been acknowledged, bytes_received at the length of the receive queue. So the counts of a restored connection tell
+/// less: with data unread at the restore they fit no more.
 #pragma once
 
 #include "schemas/socket_table.hpp"

@@ -109,8 +109,8 @@ class ConnectionIndex {
   void add_sockets(std::uint32_t member, std::uint32_t pod, std::span<const Socket> sockets);
 
   std::vector<Entry> entries_;
-  std::vector<bool> addresses_told_;                                 ///< by pod
-  std::unordered_set<PodEndpoint, PodEndpointHash> owned_;           ///< port 0
+  std::vector<bool> addresses_told_;                        ///< by pod
+  std::unordered_set<PodEndpoint, PodEndpointHash> owned_;  ///< port 0
   std::unordered_set<PodEndpoint, PodEndpointHash> listening_;
   std::unordered_map<Endpoint, std::vector<std::uint32_t>, EndpointHash> owners_;  ///< port 0
 };

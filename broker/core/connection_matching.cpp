@@ -6,6 +6,7 @@
 #include "broker/core/match_board.hpp"
 #include "broker/core/mirror_matching.hpp"
 #include "broker/core/service_matching.hpp"
+#include "schemas/endpoint_text.hpp"
 
 namespace lockstep::broker {
 namespace {
@@ -76,7 +77,8 @@ Matching collect(std::span<const MemberSockets> members, const ConnectionIndex& 
     const SocketLabel& label = board.label(id);
     result.labels[index[id].member].push_back(label);
     if (label.label != ConnectionLabel::internal && label.label != ConnectionLabel::internal_service) continue;
-    const SocketId peer = first_of[static_cast<std::size_t>(label.peer_member)] + static_cast<SocketId>(label.peer_socket);
+    const SocketId first_of_peer = first_of[static_cast<std::size_t>(label.peer_member)];
+    const SocketId peer = first_of_peer + static_cast<SocketId>(label.peer_socket);
     if (id <= peer) result.pairs.push_back(make_pair(index, id, peer, label.label));
   }
   return result;

@@ -1,4 +1,5 @@
-/// Tells for each socket of each member of a round what it is: connected with another member, with somebody else, … Pure.
+/// Tells for each socket of each member of a round what it is: connected with another member, with somebody else, …
+/// Pure.
 ///
 /// The tables were read while every pod of the round was locked and every task frozen, each under its own lock: what
 /// one end had sent when its pod was locked may still have reached the other; nothing after that.
@@ -12,21 +13,22 @@
 ///                     both pods own their end's address and no other pair of pods comes into question. Loopback
 ///                     addresses match inside one pod only.
 ///   half_open         the mirrored socket is half open: the server has not accepted yet
-///   internal_service  a server sees this socket's own address and port, or the other way round, but the client connected
-///                     to an address that is not the server's (destination NAT); proved by conntrack, or by byte
-///                     counts that fit and show the direction
+///   internal_service  a server sees this socket's own address and port, or the other way round, but the client
+///                     connected to an address that is not the server's (destination NAT); proved by conntrack, or by
+///                     byte counts that fit, where a listener or the count of the SYN shows who is the server
 ///   ambiguous         see Doubt
-///   orphaned          the peer's FIN has come (CLOSE-WAIT, LAST-ACK, CLOSING), its address is a pod's of the round, its
-///                     socket is gone: every byte it sent is here, so the socket can come back without it
+///   orphaned          the peer's FIN has come (CLOSE-WAIT, LAST-ACK, CLOSING), its address is a pod's of the round,
+///                     its socket is gone: every byte it sent is here, so the socket can come back without it
 ///   external          everything else
 ///
-/// An end is internal only if the other is, and names it as its peer. The result does not depend on the order of members
-/// and sockets. Where addresses repeat, what cannot be told is ambiguous. A client behind source NAT is never internal: the server does
-/// not see its address.
+/// An end is internal only if the other is, and names it as its peer. The result does not depend on the order of
+/// members and sockets. Where addresses repeat, what cannot be told is ambiguous. A client behind source NAT is never
+/// internal: the server does not see its address.
 ///
-/// Limits: the zone of link-local addresses is not in the tables; a fe80:: address counts as owned by every pod that has
-/// it. In 2 pods that use the same addresses in separate networks, and connect with the same ports to peers outside the round
-/// that have each other's addresses, the tuples mirror by chance; the lists of addresses cannot tell that.
+/// Limits. The zone of link-local addresses is not in the tables: a fe80:: address is owned by every pod that has it.
+/// Two pods in separate networks that use the same addresses may have connections outside the round whose tuples mirror
+/// by chance, down to the ports; nothing in the tables can tell that. Byte counts start anew with a restore, each at
+/// its queue's length: a service connection with unread data then is ambiguous in later rounds, unless conntrack tells.
 #pragma once
 
 #include <cstdint>
@@ -47,7 +49,7 @@ struct SocketRef {
 /// An internal connection. `client` is the end that connected, where a listener or NAT tells; else the lesser one.
 struct ConnectionPair {
   SocketRef client;
-  SocketRef server;  ///< the same as client for a socket that is connected with itself
+  SocketRef server;                                   ///< the same as client for a socket that is connected with itself
   ConnectionLabel label = ConnectionLabel::internal;  ///< internal or internal_service
 };
 

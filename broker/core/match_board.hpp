@@ -47,8 +47,8 @@ struct MatchEdge {
   Doubt doubt = Doubt::none;
 };
 
-/// Labels the ends of all edges: as their edge says where it is the only one of both, else as ambiguous. Edges that are told
-/// twice count once. Order of `edges` does not matter.
+/// Labels the ends of all edges: as their edge says where it is the only one of both, else as ambiguous. Edges that are
+/// told twice count once. The order of `edges` does not matter.
 void settle(std::vector<MatchEdge> edges, MatchBoard& board);
 
 }  // namespace lockstep::broker

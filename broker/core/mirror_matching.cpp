@@ -30,15 +30,16 @@ class MirrorMatcher {
   void settle_group(Group& group) {
     settle_inside_pods(group);
     if (group.low.empty() || group.high.empty()) return;
-    if (is_loopback(index_[group.low.front()].socket->local) || is_loopback(index_[group.high.front()].socket->local)) return;
+    const Socket& any = *index_[group.low.front()].socket;
+    if (is_loopback(any.local) || is_loopback(any.remote)) return;
     keep_owners(group.low);
     keep_owners(group.high);
     settle_across_pods(group);
   }
 
  private:
-  /// A tuple exists once in a namespace, so two sockets of one pod that mirror each other are each other's ends. One that
-  /// two members hold is ambiguous: it would come back twice.
+  /// A tuple exists once in a namespace, so two sockets of one pod that mirror each other are each other's ends. One
+  /// that two members hold is ambiguous: it would come back twice.
   void settle_inside_pods(Group& group) {
     const auto by_pod = [&](SocketId a, SocketId b) { return index_[a].pod < index_[b].pod; };
     std::sort(group.low.begin(), group.low.end(), by_pod);

@@ -6,8 +6,8 @@
 
 namespace lockstep::broker {
 
-/// Labels what has its other end, or more than one socket that could be; leaves the rest as it is. Half-open sockets are labelled
-/// already, and take part.
+/// Labels what has its other end, or more than one socket that could be it; leaves the rest as it is. Half-open sockets
+/// are labelled already, and take part.
 void match_mirrored(const ConnectionIndex& index, MatchBoard& board);
 
 }  // namespace lockstep::broker

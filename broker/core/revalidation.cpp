@@ -21,14 +21,20 @@ bool allowed_state(TcpState saved, TcpState found) {
   return saved == found || (saved == TcpState::fin_wait1 && found == TcpState::fin_wait2);
 }
 
+std::string word(TcpState state) { return std::string(to_string(state)); }
+
 std::string bytes(std::uint64_t count, const char* where) { return std::to_string(count) + " bytes " + where; }
 
 /// One member's comparison: takes each found socket once.
 class MemberCheck {
  public:
   MemberCheck(std::span<const SavedMember> saved, std::size_t member, const FoundMember& found,
-              std::vector<Difference>& differences)
-      : all_(saved), saved_(saved[member]), member_(member), found_(found), out_(differences),
+              std::vector<ConnectionDifference>& differences)
+      : all_(saved),
+        saved_(saved[member]),
+        member_(member),
+        found_(found),
+        out_(differences),
         by_tuple_(found.sockets.size()) {
     by_tuple_.reserve(found.sockets.size());
     // Inode 0: no process holds it, so the restore has not made it (TIME-WAIT of the pod's earlier life).
@@ -47,7 +53,7 @@ class MemberCheck {
     for (std::size_t i = 0; i < found_.sockets.size(); ++i) {
       const Socket& extra = found_.sockets[i];
       if (taken_[i] || extra.inode == 0) continue;
-      differ(connection_text(extra), "no socket", std::string(to_string(extra.state)));
+      differ(connection_text(extra), "no socket", word(extra.state));
     }
   }
 
@@ -57,19 +63,17 @@ class MemberCheck {
     if (treatment == Treatment::absent) return;
     const Socket* found = take(saved);
     if (treatment != Treatment::restore) {
-      if (found != nullptr) differ(connection_text(saved), "closed: " + word(label), std::string(to_string(found->state)));
-      return;
+      if (found == nullptr) return;
+      return differ(connection_text(saved), "closed (" + std::string(to_string(label.label)) + ")", word(found->state));
     }
     if (label.has_peer()) check_peer(saved, label, position);
     check_address(saved);
     if (found != nullptr) {
       check_state(saved, *found);
     } else if (!may_be_absent(saved.state)) {
-      differ(connection_text(saved), std::string(to_string(saved.state)), "no socket");
+      differ(connection_text(saved), word(saved.state), "no socket");
     }
   }
-
-  [[nodiscard]] static std::string word(const SocketLabel& label) { return std::string(to_string(label.label)); }
 
   /// The found socket with the saved one's end points; listeners that share a port (SO_REUSEPORT) are taken one by one.
   [[nodiscard]] const Socket* take(const Socket& saved) {
@@ -83,13 +87,14 @@ class MemberCheck {
 
   void check_state(const Socket& saved, const Socket& found) {
     if (!allowed_state(saved.state, found.state)) {
-      return differ(connection_text(saved), std::string(to_string(saved.state)), std::string(to_string(found.state)));
+      return differ(connection_text(saved), word(saved.state), word(found.state));
     }
     if (saved.state == TcpState::listen) return;  // a listener's queues are its backlog's
     // FIN-WAIT-2: the FIN and all in front of it have been acknowledged.
     const std::uint32_t unacknowledged = found.state == TcpState::fin_wait2 ? 0 : saved.send_queue;
     if (found.send_queue != unacknowledged) {
-      differ(connection_text(saved), bytes(unacknowledged, "not acknowledged"), bytes(found.send_queue, "not acknowledged"));
+      differ(connection_text(saved), bytes(unacknowledged, "not acknowledged"),
+             bytes(found.send_queue, "not acknowledged"));
     }
     const bool unread_again = fin_received(saved.state) && saved.receive_queue == 0 && found.receive_queue == 1;
     if (found.receive_queue != saved.receive_queue && !unread_again) {
@@ -107,7 +112,8 @@ class MemberCheck {
     }
     const SavedMember& peer = all_[peer_member];
     const SocketLabel& back = peer.labels[peer_position];
-    if (back.peer_member != static_cast<std::int32_t>(member_) || back.peer_socket != static_cast<std::int32_t>(position)) {
+    if (back.peer_member != static_cast<std::int32_t>(member_) ||
+        back.peer_socket != static_cast<std::int32_t>(position)) {
       return differ(connection_text(saved), "member " + peer.id.value + " names it as the other end", "it does not");
     }
     const Socket& other = peer.sockets[peer_position];
@@ -137,7 +143,7 @@ class MemberCheck {
   const SavedMember& saved_;
   std::size_t member_;
   const FoundMember& found_;
-  std::vector<Difference>& out_;
+  std::vector<ConnectionDifference>& out_;
   TupleChains by_tuple_;
   std::vector<bool> taken_;
   std::unordered_set<Endpoint, EndpointHash> checked_;  ///< addresses; each is said once
@@ -145,14 +151,14 @@ class MemberCheck {
 
 }  // namespace
 
-std::string difference_text(const Difference& difference) {
+std::string difference_text(const ConnectionDifference& difference) {
   std::string text = "member " + difference.member.value + ": ";
   if (!difference.connection.empty()) text += difference.connection + ": ";
   return text + "expected " + difference.expected + ", found " + difference.found;
 }
 
-std::vector<Difference> revalidate(std::span<const SavedMember> saved, std::span<const FoundMember> found) {
-  std::vector<Difference> differences;
+std::vector<ConnectionDifference> revalidate(std::span<const SavedMember> saved, std::span<const FoundMember> found) {
+  std::vector<ConnectionDifference> differences;
   for (std::size_t i = 0; i < saved.size(); ++i) {
     if (i < found.size()) {
       MemberCheck(saved, i, found[i], differences).run();

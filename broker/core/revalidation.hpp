@@ -4,8 +4,8 @@
 /// post-restore after the connections that are to be closed have been destroyed; nothing runs, every pod is locked, and
 /// all sockets are in repair mode.
 ///
-/// What a restored socket looks like then (tried, CRIU 4.2.1 on 6.18; connections idle, with unread data, with a full send
-/// queue, and in each state below, IPv4, IPv6 and v4-mapped):
+/// What a restored socket looks like then (tried, CRIU 4.2.1 on 6.18; idle connections, with unread data, with a full
+/// send queue, and in each state below; IPv4, IPv6 and v4-mapped):
 /// - The state is the one of network-lock for ESTABLISHED, SYN-SENT, FIN-WAIT-1, FIN-WAIT-2, CLOSE-WAIT, LAST-ACK,
 ///   CLOSING. TIME-WAIT entries belong to no process (inode 0) and do not come back.
 /// - send_queue is equal to the byte, with 1 for a FIN or SYN that has not been acknowledged.
@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "common/ids.hpp"
+#include "schemas/connection_report.hpp"
 #include "schemas/connections.hpp"
 
 namespace lockstep::broker {
@@ -47,17 +48,8 @@ struct FoundMember {
   std::span<const InterfaceAddress> addresses;  ///< none: not known, not compared
 };
 
-/// One thing that is not as it was saved.
-struct Difference {
-  std::string connection;  ///< "10.0.0.1:5000 > 10.0.0.2:80", as the member sees it; "" where it is no connection's
-  MemberId member;
-  std::string expected;
-  std::string found;
-  auto operator<=>(const Difference&) const = default;
-};
-
 /// "member web: 10.0.0.1:5000 > 10.0.0.2:80: expected established, found no socket".
-[[nodiscard]] std::string difference_text(const Difference& difference);
+[[nodiscard]] std::string difference_text(const ConnectionDifference& difference);
 
 /// All differences, by member in the order given; none where everything fits. Checked:
 /// - each connection that is to come back is there, in an allowed state, with the queues it had; each listener too
@@ -66,6 +58,7 @@ struct Difference {
 ///   this one has seen acknowledged (by the saved counts; an upper bound would be wrong after an earlier restore)
 /// - the addresses of connections that come back are addresses of the new pod
 /// `saved` and `found` are parallel. Linear in the number of sockets.
-[[nodiscard]] std::vector<Difference> revalidate(std::span<const SavedMember> saved, std::span<const FoundMember> found);
+[[nodiscard]] std::vector<ConnectionDifference> revalidate(std::span<const SavedMember> saved,
+                                                 std::span<const FoundMember> found);
 
 }  // namespace lockstep::broker

@@ -10,6 +10,7 @@ namespace lockstep::broker {
 namespace {
 
 constexpr std::size_t kPrepare = 0;
+constexpr std::size_t kLock = 1;
 constexpr std::size_t kCommit = 2;
 constexpr std::size_t kFinal = 3;
 
@@ -40,7 +41,7 @@ std::optional<std::string> check_plan(const OpenRound& plan) {
 }
 
 Round::Round(RoundId id, GroupId group, OpenRound plan, TimePoint now, std::int64_t opened_unix_ms)
-    : id_(std::move(id)), group_(std::move(group)), plan_(std::move(plan)), opened_(now),
+    : id_(std::move(id)), group_(std::move(group)), plan_(std::move(plan)), book_(plan_), opened_(now),
       opened_unix_ms_(opened_unix_ms) {
   members_.reserve(plan_.members.size());
   for (RoundMember& member : std::exchange(plan_.members, {})) {
@@ -76,7 +77,7 @@ void Round::on_hook_event(const MemberId& id, const HookEvent& event, const Peer
 
   PhaseTimes& times = member.times[phase_index_];
   if (times.arrived_us < 0) times.arrived_us = since_opened_us(now);
-  if (event.action == HookAction::network_lock) member.socket_inodes = event.socket_inodes;
+  if (!event.socket_inodes.empty()) member.socket_inodes = event.socket_inodes;
   if (member.ready[phase_index_]) return answer_again(member, at, from, sequence, now, out);
   order(member, directory, now, out);
 }
@@ -94,18 +95,30 @@ void Round::on_ready(const MemberId& id, const Ready& ready, const PeerId& from,
     return abort(std::string(to_string(ready.phase)) + " refused: " + ready.reason, id, now, out);
   }
   const std::size_t at = index_of(ready.phase);
-  if (at > phase_index_) return;  // an agent cannot be ahead of the barrier: not an answer to an order of ours
+  // An agent cannot be ahead of the barrier, nor of its member's hook: not an answer to an order of ours. Only the last
+  // share of a lock may be given back unasked.
+  if (at > phase_index_ || (at != kFinal && member.times[at].arrived_us < 0)) return;
   if (at < phase_index_ || member.ready[at]) return answer_again(member, at, from, sequence, now, out);
   if (!ready.ok) {
     reason_ = "unlock failed: " + ready.reason;
     culprit_ = id;
   }
-  if (ready.phase == Phase::lock) {
-    member.addresses = ready.addresses;
-    member.sockets = ready.sockets;
-    member.socket_count = static_cast<std::uint32_t>(ready.sockets.size());
-  }
+  take_tables(member, ready);
   member_ready(member, now, out);
+}
+
+void Round::take_tables(Member& member, const Ready& ready) {
+  const std::size_t place = index_.at(member.plan.id);
+  member.notes.insert(member.notes.end(), ready.notes.begin(), ready.notes.end());
+  if (ready.phase == Phase::lock) {
+    member.pod_addresses = ready.addresses;
+    if (plan_.operation == Operation::dump) book_.add_table(place, member.plan.pod, ready.addresses, ready.sockets);
+  }
+  if (ready.phase == Phase::commit && plan_.operation == Operation::restore) {
+    book_.add_found(place, member.pod_addresses, ready.sockets, ready.closed);
+  }
+  const bool table_came = (ready.phase == Phase::lock) == (plan_.operation == Operation::dump);
+  if (table_came && !ready.sockets.empty()) member.socket_count = static_cast<std::uint32_t>(ready.sockets.size());
 }
 
 void Round::on_hook_gone(const MemberId& id, const HookGone& gone, const PeerId& from, TimePoint now, Outbox& out) {
@@ -222,7 +235,7 @@ std::optional<std::string> Round::objection(Member& member, const HookEvent& eve
   return std::nullopt;
 }
 
-std::optional<std::string> Round::record_objection(Member& member, const HookEvent& event) const {
+std::optional<std::string> Round::record_objection(Member& member, const HookEvent& event) {
   if (!member.images_round.empty()) return std::nullopt;
   if (event.record.empty()) return "its images folder holds no record of a committed round";
   auto record = decode_record(event.record.bytes);
@@ -230,6 +243,7 @@ std::optional<std::string> Round::record_objection(Member& member, const HookEve
   if (record->group != group_ || record->member != member.plan.id) {
     return "its images belong to member " + record->member.value + " of group " + record->group.value;
   }
+  if (record->round.empty()) return "its record names no round";
   const std::set<MemberId> recorded(record->members.begin(), record->members.end());
   const bool same_members = recorded.size() == members_.size() &&
                             std::ranges::all_of(members_, [&](const Member& m) { return recorded.contains(m.plan.id); });
@@ -240,8 +254,8 @@ std::optional<std::string> Round::record_objection(Member& member, const HookEve
              " of round " + other.images_round.value;
     }
   }
-  if (record->round.empty()) return "its record names no round";
-  member.images_round = std::move(record->round);
+  member.images_round = record->round;
+  book_.add_record(index_.at(member.plan.id), std::move(*record));
   return std::nullopt;
 }
 
@@ -277,9 +291,14 @@ Order Round::make_order(const Member& member) const {
               .lease_ms = plan_.lease_ms,
               .socket_inodes = {},
               .record = {}};
-  if (order.phase == Phase::lock) order.socket_inodes = member.socket_inodes;
-  if (order.phase == Phase::commit && plan_.operation == Operation::dump) {
-    order.record.bytes = encode_record(make_record(member));
+  const std::size_t place = index_.at(member.plan.id);
+  const bool dump = plan_.operation == Operation::dump;
+  if (order.phase == (dump ? Phase::lock : Phase::commit)) order.socket_inodes = member.socket_inodes;
+  if (order.phase == Phase::commit && dump) order.record.bytes = encode_record(make_record(member));
+  if (order.phase == Phase::commit && !dump) order.sockets = book_.to_close(place);
+  if (order.phase == Phase::prepare && !dump) {
+    order.sockets = book_.wanted(place);
+    order.addresses = book_.addresses(place);
   }
   return order;
 }
@@ -293,8 +312,9 @@ Record Round::make_record(const Member& member) const {
                 .root_pid = member.root_pid,
                 .leave_running = plan_.leave_running,
                 .opened_unix_ms = opened_unix_ms_,
-                .addresses = member.addresses,
-                .sockets = member.sockets};
+                .addresses = {},
+                .sockets = {}};
+  book_.fill(index_.at(member.plan.id), record);
   for (const Member& other : members_) record.members.push_back(other.plan.id);
   return record;
 }
@@ -308,6 +328,9 @@ void Round::member_ready(Member& member, TimePoint now, Outbox& out) {
 
 void Round::open_barrier(TimePoint now, Outbox& out) {
   if (phase_index_ == kFinal) return finish(now, out);
+  if (const auto objection = connection_objection()) {
+    return abort(objection->reason, members_[objection->member].plan.id, now, out);
+  }
   for (Member& member : members_) member.times[phase_index_].released_us = since_opened_us(now);
   const std::size_t opened = phase_index_++;
   ready_count_ = 0;
@@ -321,9 +344,18 @@ void Round::open_barrier(TimePoint now, Outbox& out) {
   out.publish(kReleaseTopic, message({}, 0, release_of(opened)));
 }
 
+std::optional<ConnectionBook::Objection> Round::connection_objection() {
+  if (plan_.operation == Operation::dump) return phase_index_ == kLock ? book_.classify() : std::nullopt;
+  if (phase_index_ != kCommit) return std::nullopt;
+  differences_ = book_.differences();
+  return book_.objection_to(differences_);
+}
+
 void Round::forget_tables() {
+  book_.forget_tables();
+  if (differences_.size() > kMaxDifferences) differences_.resize(kMaxDifferences);
   for (Member& member : members_) {
-    member.sockets = {};
+    member.pod_addresses = {};
     member.socket_inodes = {};
   }
 }
@@ -433,11 +465,13 @@ RoundStatus Round::status() const {
                      .reason = reason_,
                      .culprit = culprit_,
                      .opened_unix_ms = opened_unix_ms_,
-                     .members = {}};
+                     .members = {},
+                     .differences = differences_};
   status.members.reserve(members_.size());
-  for (const Member& member : members_) {
+  for (std::size_t place = 0; place < members_.size(); ++place) {
+    const Member& member = members_[place];
     status.members.push_back({member.plan.id, member.plan.pod, member.owner_name, member.times, member.unlocked_us,
-                              member.socket_count, member.criu, member.detail});
+                              member.socket_count, member.criu, member.detail, book_.counts(place), member.notes});
   }
   return status;
 }

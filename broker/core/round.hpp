@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "broker/core/connection_book.hpp"
 #include "broker/core/directory.hpp"
 #include "broker/core/outbox.hpp"
 #include "common/clock.hpp"
@@ -63,8 +64,8 @@ class Round {
     std::array<bool, kPhasesPerRound> ready{};
     std::int64_t unlocked_us = -1;
     std::vector<std::uint64_t> socket_inodes;
-    std::vector<InterfaceAddress> addresses;
-    SocketTable sockets;
+    std::vector<InterfaceAddress> pod_addresses;
+    std::vector<std::string> notes;
     std::uint32_t socket_count = 0;
     RoundId images_round;          ///< restore: the round of the record that the images folder held
     std::int32_t criu_pid = 0;     ///< the process whose hooks these are, as its first one told
@@ -84,10 +85,11 @@ class Round {
   [[nodiscard]] std::optional<std::string> stranger(Member& member, const HookEvent& event) const;
   /// Why this event can't be now, or nothing.
   [[nodiscard]] std::optional<std::string> objection(Member& member, const HookEvent& event);
-  [[nodiscard]] std::optional<std::string> record_objection(Member& member, const HookEvent& event) const;
+  [[nodiscard]] std::optional<std::string> record_objection(Member& member, const HookEvent& event);
   void order(Member& member, const Directory& directory, TimePoint now, Outbox& out);
   [[nodiscard]] Order make_order(const Member& member) const;
   [[nodiscard]] Record make_record(const Member& member) const;
+  void take_tables(Member& member, const Ready& ready);
   void member_ready(Member& member, TimePoint now, Outbox& out);
   void open_barrier(TimePoint now, Outbox& out);
   void finish(TimePoint now, Outbox& out);
@@ -97,6 +99,8 @@ class Round {
   /// Answers one hook with abort; the round is decided, and goes on.
   void refuse_hook(const MemberId& member, const HookEvent& event, const std::string& reason, const PeerId& to,
                    std::uint64_t sequence, Outbox& out) const;
+  /// What the connections have against opening the barrier that everybody is ready for.
+  [[nodiscard]] std::optional<ConnectionBook::Objection> connection_objection();
   /// The members' tables have done their work, and may be large.
   void forget_tables();
   void tell_everyone(const Message& message, Outbox& out);
@@ -104,7 +108,9 @@ class Round {
 
   RoundId id_;
   GroupId group_;
-  OpenRound plan_;
+  OpenRound plan_;                 ///< its members have moved to members_
+  ConnectionBook book_;
+  std::vector<ConnectionDifference> differences_;
   std::vector<Member> members_;
   std::unordered_map<MemberId, std::size_t> index_;
   RoundState state_ = RoundState::open;

@@ -112,7 +112,8 @@ class CountMatcher {
       }
     }
     settle(std::move(fitting), board_);
-    std::erase_if(differing, [&](const MatchEdge& edge) { return board_.done(edge.client) || board_.done(edge.server); });
+    const auto settled = [&](const MatchEdge& edge) { return board_.done(edge.client) || board_.done(edge.server); };
+    std::erase_if(differing, settled);
     settle(std::move(differing), board_);
   }
 

@@ -1,5 +1,5 @@
-/// Second step of the matching: connections through a Service address (destination NAT), whose end points do not mirror.
-/// The client sees the Service's address as its remote one; the server sees the client's own address and port.
+/// Second step of the matching: connections through a Service address (destination NAT), whose end points do not
+/// mirror. The client sees the Service's address as its remote one; the server sees the client's own address and port.
 #pragma once
 
 #include <span>

@@ -1,16 +1,17 @@
 #include "cli/images/connection_pairs.hpp"
 
 #include <algorithm>
-#include <optional>
+#include <array>
 #include <utility>
 
 #include "cli/images/cut_check.hpp"
+#include "schemas/endpoint_text.hpp"
 
 namespace lockstep::images {
 namespace {
 
 /// More ends than this under one key are no client's: nothing is chosen among them, and the work stays linear.
-constexpr std::ptrdiff_t kMostCandidates = 16;
+constexpr std::size_t kMostCandidates = 16;
 
 using Address = std::pair<IpFamily, std::array<std::uint8_t, 16>>;
 using Key = std::pair<Endpoint, Endpoint>;
@@ -34,14 +35,12 @@ struct Candidate {
   Fate fate = Fate::open;
 };
 
-/// What the ends that qualify come down to: none, one, or several.
+/// The ends that qualify as somebody's other end.
 struct Choice {
-  std::optional<std::size_t> one;
-  bool several = false;
-  void add(std::size_t i) {
-    several = one.has_value();
-    if (!one) one = i;
-  }
+  std::array<std::size_t, kMostCandidates> ends{};
+  std::size_t count = 0;
+  void add(std::size_t i) { ends[count++] = i; }
+  [[nodiscard]] bool is(std::size_t i) const { return count == 1 && ends[0] == i; }
 };
 
 bool lives(const TcpEnd& end) { return end.state != TcpState::close; }
@@ -61,11 +60,6 @@ constexpr std::array<Rule, 3> kRules{{
      },
      true},
 }};
-
-bool is_loopback(const Endpoint& endpoint) {
-  constexpr std::array<std::uint8_t, 16> kLoopback6{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
-  return endpoint.family == IpFamily::v4 ? endpoint.address[0] == 127 : endpoint.address == kLoopback6;
-}
 
 class Matcher {
  public:
@@ -113,7 +107,7 @@ class Matcher {
   [[nodiscard]] Choice choose(const Index& index, const Key& key, std::size_t from, Matches matches) const {
     const auto first = std::lower_bound(index.begin(), index.end(), std::pair(key, std::size_t{0}));
     const auto last = std::upper_bound(first, index.end(), std::pair(key, SIZE_MAX));
-    if (last - first > kMostCandidates) return {};
+    if (static_cast<std::size_t>(last - first) > kMostCandidates) return {};
     Choice all;
     Choice fitting;
     for (auto it = first; it != last; ++it) {
@@ -122,7 +116,7 @@ class Matcher {
       all.add(i);
       if (check_connection(*all_[from].end, *all_[i].end).fits()) fitting.add(i);
     }
-    return all.several && fitting.one && !fitting.several ? fitting : all;
+    return fitting.count == 1 ? fitting : all;
   }
 
   /// Decides on all open ends first and settles them then, so that their order does not matter.
@@ -134,14 +128,20 @@ class Matcher {
     for (const auto& [key, i] : by_seen) {
       const TcpEnd& x = *all_[i].end;
       const Choice there = choose(by_own, key, i, [&](const TcpEnd& y) { return rule.accepts(x, y); });
-      if (!there.one) continue;
-      const TcpEnd& y = *all_[*there.one].end;
-      const Choice back = choose(by_seen, rule.own(y), *there.one, [&](const TcpEnd& z) { return rule.accepts(z, y); });
-      if (there.several || back.one != i || back.several) {
+      if (there.count == 0) continue;
+      if (there.count > 1) {
         ambiguous.push_back(i);
-        if (back.several) ambiguous.push_back(*there.one);
+        ambiguous.insert(ambiguous.end(), there.ends.begin(), there.ends.begin() + static_cast<std::ptrdiff_t>(there.count));
+        continue;
+      }
+      const std::size_t other = there.ends[0];
+      const TcpEnd& y = *all_[other].end;
+      const Choice back = choose(by_seen, rule.own(y), other, [&](const TcpEnd& z) { return rule.accepts(z, y); });
+      if (back.is(i)) {
+        pairs.emplace_back(i, other);
       } else {
-        pairs.emplace_back(i, *there.one);
+        ambiguous.push_back(i);
+        if (back.count > 1) ambiguous.push_back(other);
       }
     }
     for (const auto& [x, y] : pairs) {

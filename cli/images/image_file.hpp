@@ -15,6 +15,7 @@ namespace lockstep::images {
 
 // criu/include/magic.h
 inline constexpr std::uint32_t kCommonMagic = 0x54564319;  ///< in front of the other one, since image version 1.1
+inline constexpr std::uint32_t kInventoryMagic = 0x58313116;  ///< stands alone
 inline constexpr std::uint32_t kFilesMagic = 0x56303138;
 inline constexpr std::uint32_t kInetSocketsMagic = 0x56443851;
 inline constexpr std::uint32_t kTcpStreamMagic = 0x51465506;

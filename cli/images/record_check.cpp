@@ -5,7 +5,7 @@
 #include <set>
 #include <tuple>
 
-#include "cli/images/endpoint_text.hpp"
+#include "schemas/endpoint_text.hpp"
 
 namespace lockstep::images {
 namespace {
@@ -34,10 +34,10 @@ void tell(std::vector<std::string>& problems, const Record& record, const std::v
   for (std::size_t i = 0; i < names.size() && i < kShown; ++i) {
     const auto& [local, remote, inode] = names[i];
     problems.push_back(quoted(record.member) + ": connection " + endpoint_text(local) + " to " + endpoint_text(remote) +
-                       " (inode " + std::to_string(inode) + ") " + what);
+                       " (inode " + std::to_string(inode) + "): " + what);
   }
   if (names.size() > kShown) {
-    problems.push_back(quoted(record.member) + ": " + std::to_string(names.size() - kShown) + " more connections " + what);
+    problems.push_back(quoted(record.member) + ": " + std::to_string(names.size() - kShown) + " more connections: " + what);
   }
 }
 
@@ -88,15 +88,33 @@ std::vector<std::string> compare_with_record(const Record& record, const TcpImag
   }
   std::set<Name> saved;
   std::set<Name> live;
-  for (const auto* ends : {&images.ends, &images.unreadable}) {
+  for (const auto* ends : {&images.ends, &images.unsaved}) {
     for (const TcpEnd& end : *ends) {
       saved.emplace(end.local, end.remote, end.inode);
       if (end.state != TcpState::close) live.emplace(end.local, end.remote, end.inode);
     }
   }
   std::vector<std::string> problems;
-  tell(problems, record, without(listed, saved), "stands in the record and not in the images");
-  tell(problems, record, without(live, listed), "stands in the images and not in the record");
+  tell(problems, record, without(listed, saved), "in the record, not in the images");
+  tell(problems, record, without(live, listed), "in the images, not in the record");
+  return problems;
+}
+
+std::vector<std::string> compare_with_labels(const Record& record, const std::vector<TcpEnd>& alone) {
+  std::set<Name> internal;
+  for (std::size_t i = 0; i < record.sockets.size() && i < record.labels.size(); ++i) {
+    const Socket& socket = record.sockets[i];
+    const ConnectionLabel label = record.labels[i].label;
+    if (label != ConnectionLabel::internal && label != ConnectionLabel::internal_service) continue;
+    internal.emplace(socket.local, socket.remote, socket.inode);
+  }
+  std::vector<Name> lost;
+  for (const TcpEnd& end : alone) {
+    const Name name(end.local, end.remote, end.inode);
+    if (internal.contains(name)) lost.push_back(name);
+  }
+  std::vector<std::string> problems;
+  tell(problems, record, lost, "internal by the record, but the images have no other end");
   return problems;
 }
 

@@ -10,9 +10,9 @@
 #include <memory>
 #include <set>
 
-#include "cli/images/endpoint_text.hpp"
 #include "cli/images/image_file.hpp"
 #include "criu_images.pb.h"
+#include "schemas/endpoint_text.hpp"
 
 namespace lockstep::images {
 namespace {
@@ -89,7 +89,7 @@ Result<void> read_stream(const std::string& folder, TcpEnd& end) {
   if (!file && file.error().code == ErrorCode::not_found) {
     return fail(ErrorCode::not_found, folder + "/" + stream_name(end.inode),
                 "is missing: the connection " + endpoint_text(end.local) + " to " + endpoint_text(end.remote) +
-                    " has not been saved (was it dumped with --tcp-close?)");
+                    " has not been saved");
   }
   if (!file) return Failure(file.error());
   const auto entry = next_entry<criu_images::TcpStream>(*file);
@@ -144,6 +144,21 @@ Result<std::vector<TcpEnd>> read_sockets(const std::string& folder) {
   return fail(ErrorCode::not_found, folder + "/files.img", "is missing: this is no folder of CRIU's images");
 }
 
+/// Whether the dump was made with --tcp-close. An error when it was not finished: CRIU writes this image last
+/// (criu/cr-dump.c: cr_dump_tasks()).
+Result<bool> read_inventory(const std::string& folder) {
+  const std::string path = folder + "/inventory.img";
+  auto file = ImageFile::open(path, kInventoryMagic);
+  if (!file && file.error().code == ErrorCode::not_found) {
+    return fail(ErrorCode::not_found, path, "is missing: the dump was not finished");
+  }
+  if (!file) return Failure(file.error());
+  const auto entry = next_entry<criu_images::Inventory>(*file);
+  if (!entry) return Failure(entry.error());
+  if (!*entry || !(*entry)->has_img_version()) return file->damaged("is cut off");
+  return (*entry)->tcp_close();
+}
+
 /// The names of the folder's tcp-stream images.
 Result<std::set<std::string>> list_streams(const std::string& folder) {
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(folder.c_str()), &::closedir);
@@ -162,18 +177,27 @@ Result<TcpImages> read_tcp_images(const std::string& folder) {
   auto streams = list_streams(folder);
   if (!streams) return Failure(streams.error());
   TcpImages images;
+  if (const auto inventory = read_inventory(folder); inventory) {
+    images.tcp_close = *inventory;
+  } else {
+    images.problems.push_back(inventory.error().message());
+  }
   const auto sockets = read_sockets(folder);
   if (!sockets) {
     images.problems.push_back(sockets.error().message());
     return images;
   }
   for (TcpEnd end : *sockets) {
+    if (images.tcp_close) {
+      images.unsaved.push_back(end);
+      continue;
+    }
     streams->erase(stream_name(end.inode));
     if (const auto stream = read_stream(folder, end); stream) {
       images.ends.push_back(end);
     } else {
       images.problems.push_back(stream.error().message());
-      images.unreadable.push_back(end);
+      images.unsaved.push_back(end);
     }
   }
   images.stale = streams->size();

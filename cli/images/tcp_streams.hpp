@@ -27,13 +27,14 @@ struct TcpEnd {
 
 struct TcpImages {
   std::vector<TcpEnd> ends;           ///< what has a remote end, whatever its state; listeners have none
-  std::vector<TcpEnd> unreadable;     ///< those whose tcp-stream image is damaged or missing; their numbers are 0
+  std::vector<TcpEnd> unsaved;        ///< those without a good tcp-stream image; their numbers are 0
   std::vector<std::string> problems;  ///< damaged or missing files: each a line that names the file
+  bool tcp_close = false;             ///< dumped with --tcp-close: all are unsaved, on purpose
   std::size_t stale = 0;              ///< tcp-stream images of sockets that the folder does not have
 };
 
-/// Reads a folder: the list of sockets (files.img, or inetsk.img of old CRIUs), and the tcp-stream image of each
-/// connection. Fails only when the folder itself can't be read; everything else is among the problems.
+/// Reads a folder: whether its dump was finished (inventory.img), the list of sockets (files.img, or inetsk.img of old
+/// CRIUs), and the tcp-stream image of each connection. Fails only when the folder itself can't be read; everything else is among the problems.
 [[nodiscard]] Result<TcpImages> read_tcp_images(const std::string& folder);
 
 }  // namespace lockstep::images

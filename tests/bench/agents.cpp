@@ -13,10 +13,8 @@ constexpr std::uint64_t kFirstInode = 4'026'600'000;
 /// As many as a small server has.
 constexpr std::uint64_t kSocketsPerMember = 4;
 const std::string kBootId = "00000000-0000-4000-8000-000000000000";
-const GroupId kGroup("bench");
 
-// What an epoll tag means: the client, or an agent's index and which of its connections.
-constexpr std::uint64_t kClientTag = ~std::uint64_t{0};
+// What an epoll tag means: an agent's index, and which of its connections.
 constexpr std::uint64_t dealer_tag(std::size_t index) { return 2 * index; }
 constexpr std::uint64_t subscriber_tag(std::size_t index) { return 2 * index + 1; }
 
@@ -54,7 +52,7 @@ Message decoded(std::string_view bytes) {
 
 }  // namespace
 
-Agents::Agents(const BrokerProcess& broker, std::size_t count) : client_(broker.router_port(), "DEALER") {
+Agents::Agents(const BrokerProcess& broker, std::size_t count) : client_(broker.router_port()) {
   agents_.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
     agents_.push_back({ZmtpConnection(broker.router_port(), "DEALER"), ZmtpConnection(broker.publisher_port(), "SUB")});
@@ -62,7 +60,6 @@ Agents::Agents(const BrokerProcess& broker, std::size_t count) : client_(broker.
     readable_.add(agents_[i].dealer.fd(), dealer_tag(i));
     readable_.add(agents_[i].subscriber.fd(), subscriber_tag(i));
   }
-  readable_.add(client_.fd(), kClientTag);
   greet();
   test_subscriptions();
 }
@@ -77,9 +74,6 @@ void Agents::greet() {
     say(i, hello);
   }
   serve_until([&] { return welcomes_ == count(); });
-  Hello hello;
-  hello.name = "bench";
-  ask(hello);
 }
 
 void Agents::test_subscriptions() {
@@ -88,33 +82,27 @@ void Agents::test_subscriptions() {
     open_round();
     released_ = 0;
     for (Agent& agent : agents_) agent.releases = 0;
-    ask(AbortRound{"test of the subscriptions"});
+    client_.ask(round_, AbortRound{"test of the subscriptions"});
     // The broker publishes before it answers, but on other connections: an echo later it has arrived as well.
-    echoes_ = 0;
-    for (std::size_t i = 0; i < count(); ++i) say(i, Heartbeat{});
-    serve_until([&] { return echoes_ == count(); });
+    heartbeat();
   } while (released_ < count());
 }
 
 void Agents::open_round() {
-  round_ = RoundId("bench-" + std::to_string(++rounds_));
-  OpenRound open;
-  open.leave_running = true;
-  for (std::size_t i = 0; i < count(); ++i) open.members.push_back({member_id(i), pod_id(i), {}, {}});
-  ask(std::move(open));
+  std::vector<RoundMember> members;
+  for (std::size_t i = 0; i < count(); ++i) members.push_back({member_id(i), pod_id(i), {}, {}});
+  round_ = client_.open_round(std::move(members));
 }
 
 BarrierTimes Agents::pass(HookAction action, Arrival arrival) {
   phase_ = phase_of(action);
-  orders_ = released_ = echoes_ = 0;
+  orders_ = released_ = 0;
   for (Agent& agent : agents_) agent.releases = 0;
   const std::size_t last = count() - 1;
   arrive(0, last, action);
   if (arrival == Arrival::last_one) {
     serve_until([&] { return orders_ == last; });
-    // The echo says that the broker has taken the Ready before it.
-    for (std::size_t i = 0; i < last; ++i) say(i, Heartbeat{});
-    serve_until([&] { return echoes_ == last; });
+    heartbeat();
   }
   const TimePoint begin = Clock::now();
   arrive(last, count(), action);
@@ -123,18 +111,19 @@ BarrierTimes Agents::pass(HookAction action, Arrival arrival) {
   return {end - begin, end - last_ready_};
 }
 
+void Agents::heartbeat() {
+  echoes_ = 0;
+  for (std::size_t i = 0; i < count(); ++i) say(i, Heartbeat{});
+  serve_until([&] { return echoes_ == count(); });
+}
+
 void Agents::arrive(std::size_t first, std::size_t last, HookAction action) {
   for (std::size_t i = first; i < last; ++i) say(i, event_of(i, action));
 }
 
 void Agents::say(std::size_t index, Body body) {
   Agent& agent = agents_[index];
-  agent.dealer.send(encode({round_, kGroup, member_id(index), ++agent.sequence, std::move(body)}));
-}
-
-void Agents::ask(Body body, MemberId member) {
-  client_.send(encode({round_, kGroup, std::move(member), ++asked_, std::move(body)}));
-  serve_until([&] { return answered_ == asked_; });
+  agent.dealer.send(encode({round_, kBenchGroup, member_id(index), ++agent.sequence, std::move(body)}));
 }
 
 void Agents::serve_until(const std::function<bool()>& done) {
@@ -142,7 +131,6 @@ void Agents::serve_until(const std::function<bool()>& done) {
 }
 
 void Agents::on_readable(std::uint64_t tag) {
-  if (tag == kClientTag) return client_.receive([&](std::string_view bytes) { on_client(bytes); });
   const std::size_t index = tag / 2;
   Agent& agent = agents_[index];
   if (tag == dealer_tag(index)) return agent.dealer.receive([&](std::string_view bytes) { on_answer(index, bytes); });
@@ -157,15 +145,9 @@ void Agents::on_answer(std::size_t index, std::string_view bytes) {
   const auto* order = std::get_if<Order>(&message.body);
   if (order == nullptr || order->phase != phase_) return;
   ++orders_;
-  const std::string ready = encode({round_, kGroup, message.member, ++agents_[index].sequence, ready_for(*order)});
+  const std::string ready = encode({round_, kBenchGroup, message.member, ++agents_[index].sequence, ready_for(*order)});
   last_ready_ = Clock::now();
   agents_[index].dealer.send(ready);
-}
-
-void Agents::on_client(std::string_view bytes) {
-  const Message message = decoded(bytes);
-  if (const auto* refused = std::get_if<Refused>(&message.body)) throw std::runtime_error("refused: " + refused->reason);
-  answered_ = message.sequence;
 }
 
 void Agents::on_publication(Agent& agent, std::string_view bytes) {

@@ -9,6 +9,7 @@
 
 #include "schemas/messages.hpp"
 #include "tests/bench/broker_process.hpp"
+#include "tests/bench/client.hpp"
 #include "tests/bench/zmtp_connection.hpp"
 
 namespace lockstep::bench {
@@ -35,6 +36,8 @@ class Agents {
   void open_round();
   /// Takes all members through the barrier that `action` belongs to. In the order of a dump's actions.
   [[nodiscard]] BarrierTimes pass(HookAction action, Arrival arrival);
+  /// Every agent sends a heartbeat, and has the broker's echo: the broker has taken all that was said before.
+  void heartbeat();
 
  private:
   struct Agent {
@@ -45,24 +48,19 @@ class Agents {
   };
 
   void say(std::size_t index, Body body);
-  void ask(Body body, MemberId member = {});
   /// Serves all connections until the condition holds.
   void serve_until(const std::function<bool()>& done);
   void on_readable(std::uint64_t tag);
   void on_answer(std::size_t index, std::string_view bytes);
-  void on_client(std::string_view bytes);
   void on_publication(Agent& agent, std::string_view bytes);
   void greet();
   void test_subscriptions();
   void arrive(std::size_t first, std::size_t last, HookAction action);
 
   std::vector<Agent> agents_;
-  ZmtpConnection client_;
+  Client client_;
   Readable readable_;
   RoundId round_;
-  std::uint64_t rounds_ = 0;
-  std::uint64_t asked_ = 0;
-  std::uint64_t answered_ = 0;     ///< answers to the client
   std::size_t welcomes_ = 0;
   std::size_t echoes_ = 0;         ///< of heartbeats
   std::size_t orders_ = 0;         ///< of this barrier, each answered with Ready

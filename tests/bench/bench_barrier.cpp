@@ -19,12 +19,16 @@ using namespace lockstep;
 using namespace lockstep::bench;
 
 constexpr std::array kArrivals{Arrival::last_one, Arrival::all_at_once};
+/// Heartbeats of five minutes. libzmq's queues move on through their memory with every message, so that a broker's size
+/// is only reached with time.
+constexpr int kSoakHeartbeats = 600;
 constexpr std::array kActions{HookAction::pre_dump, HookAction::network_lock, HookAction::post_dump,
                               HookAction::network_unlock};
 
 struct Options {
   std::vector<std::size_t> members{2, 32, 128, 512, 1000};
   int rounds = 5;
+  bool soak = false;
   bool json = false;
 };
 
@@ -34,13 +38,14 @@ struct Measured {
   Samples from_ready;
   std::array<Samples, kActions.size()> by_action;   ///< from the event on, each barrier for itself
   Samples floor;
+  ProcessSize broker;                               ///< after the rounds
 };
 
 struct Row {
   std::size_t members = 0;
   std::array<Measured, kArrivals.size()> measured;  ///< as in kArrivals
   ProcessSize at_rest;                              ///< the broker's, before the first round
-  ProcessSize at_end;
+  ProcessSize soaked;                               ///< and after kSoakHeartbeats
 };
 
 void run_round(Agents& agents, Arrival arrival, Measured& into) {
@@ -61,19 +66,21 @@ void measure_floor(Row& row, int rounds) {
   }
 }
 
-Row measure(std::size_t members, int rounds) {
+Row measure(std::size_t members, int rounds, bool soak) {
   Row row;
   row.members = members;
   const BrokerProcess broker;
   try {
     Agents agents(broker, members);
-    row.at_rest = broker.child().size();
+    row.at_rest = size_of(broker.pid());
     Measured warm_up;
     run_round(agents, Arrival::last_one, warm_up);
-    for (int round = 0; round < rounds; ++round) {
-      for (std::size_t i = 0; i < kArrivals.size(); ++i) run_round(agents, kArrivals[i], row.measured[i]);
+    for (std::size_t i = 0; i < kArrivals.size(); ++i) {
+      for (int round = 0; round < rounds; ++round) run_round(agents, kArrivals[i], row.measured[i]);
+      row.measured[i].broker = size_of(broker.pid());
     }
-    row.at_end = broker.child().size();
+    for (int i = 0; soak && i < kSoakHeartbeats; ++i) agents.heartbeat();
+    row.soaked = size_of(broker.pid());
   } catch (const std::exception& error) {
     throw std::runtime_error(std::to_string(members) + " members: " + error.what() + "\n" + broker.log_tail());
   }
@@ -81,15 +88,19 @@ Row measure(std::size_t members, int rounds) {
   return row;
 }
 
+nlohmann::json json_of(const ProcessSize& size) {
+  return {{"rss_kib", size.rss_kib}, {"peak_kib", size.peak_kib}, {"threads", size.threads}};
+}
+
 nlohmann::json json_of(const Row& row) {
   nlohmann::json json{{"members", row.members},
-                      {"broker", {{"rss_kib_at_rest", row.at_rest.rss_kib}, {"rss_kib", row.at_end.rss_kib},
-                                  {"peak_kib", row.at_end.peak_kib}, {"threads", row.at_end.threads}}}};
+                      {"broker_at_rest", json_of(row.at_rest)},
+                      {"broker_soaked", json_of(row.soaked)}};
   for (std::size_t i = 0; i < kArrivals.size(); ++i) {
     const Measured& measured = row.measured[i];
     nlohmann::json& way = json[kArrivals[i] == Arrival::last_one ? "last_one" : "all_at_once"];
     way = {{"from_event", measured.from_event.json()}, {"from_ready", measured.from_ready.json()},
-           {"floor", measured.floor.json()}};
+           {"floor", measured.floor.json()}, {"broker", json_of(measured.broker)}};
     for (std::size_t n = 0; n < kActions.size(); ++n) {
       way[std::string(to_string(phase_of(kActions[n])))] = measured.by_action[n].json();
     }
@@ -103,6 +114,8 @@ std::string text_of(const Samples& samples) {
   return text.data();
 }
 
+double mib(long kib) { return static_cast<double>(kib) / 1024; }
+
 void print(const Row& row) {
   for (std::size_t i = 0; i < kArrivals.size(); ++i) {
     const Measured& measured = row.measured[i];
@@ -111,12 +124,10 @@ void print(const Row& row) {
                 text_of(measured.from_ready).c_str(), text_of(measured.from_event).c_str(),
                 measured.from_ready.median() / measured.floor.median());
     for (const Samples& one : measured.by_action) std::printf("%s%.2f", &one == &measured.by_action[0] ? "" : " / ", one.median());
-    if (i == 0) {
-      std::printf("  %5.1f %5.1f MiB, %ld threads", static_cast<double>(row.at_rest.rss_kib) / 1024,
-                  static_cast<double>(row.at_end.peak_kib) / 1024, row.at_end.threads);
-    }
-    std::printf("\n");
+    std::printf("  %.1f MiB, %ld threads\n", mib(measured.broker.peak_kib), measured.broker.threads);
   }
+  std::printf("       broker: %.1f MiB when all agents have connected, %.1f MiB at the end\n", mib(row.at_rest.rss_kib),
+              mib(row.soaked.rss_kib));
   std::fflush(stdout);
 }
 
@@ -133,10 +144,10 @@ void run(const Options& options) {
   if (!options.json) {
     std::printf("Barrier in ms, median (min-max), until all have the release; all four phases of %d rounds each\n"
                 "    N  arrival    floor: epoll           since last Ready       since last HookEvent   Ready/"
-                "floor  prepare / lock / commit / unlock  broker at rest, peak\n", options.rounds);
+                "floor  prepare / lock / commit / unlock  broker's peak\n", options.rounds);
   }
   for (const std::size_t members : options.members) {
-    const Row row = measure(members, options.rounds);
+    const Row row = measure(members, options.rounds, options.soak);
     if (options.json) {
       rows.push_back(json_of(row));
     } else {
@@ -156,6 +167,7 @@ int main(int argc, char** argv) {
       ->delimiter(',')->check(CLI::Range(1, 4096))->capture_default_str();
   app.add_option("--rounds", options.rounds, "Measured rounds for each number and way to arrive")
       ->check(CLI::Range(1, 10'000))->capture_default_str();
+  app.add_flag("--soak", options.soak, "After the rounds, send as many heartbeats as agents do in five minutes");
   app.add_flag("--json", options.json, "JSON instead of a table");
   CLI11_PARSE(app, argc, argv);
   try {

@@ -16,7 +16,7 @@ class BrokerProcess {
 
   [[nodiscard]] std::uint16_t router_port() const { return router_port_; }
   [[nodiscard]] std::uint16_t publisher_port() const { return publisher_port_; }
-  [[nodiscard]] const Child& child() const { return child_; }
+  [[nodiscard]] pid_t pid() const { return child_.pid(); }
   /// The last lines of its log, to explain a failure.
   [[nodiscard]] std::string log_tail() const;
 

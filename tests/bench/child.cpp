@@ -72,14 +72,8 @@ Child::~Child() {
   ::waitpid(pid_, nullptr, 0);
 }
 
-bool Child::running() const {
-  siginfo_t info{};
-  // WNOWAIT: it stays a zombie, and its pid taken, until the destructor.
-  return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
-}
-
-ProcessSize Child::size() const {
-  std::ifstream file("/proc/" + std::to_string(pid_) + "/status");
+ProcessSize size_of(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/status");
   ProcessSize size;
   std::string key;
   while (file >> key) {
@@ -94,6 +88,13 @@ Command::Command(std::string path, const std::map<std::string, std::string>& env
   for (const auto& [name, value] : environment) environment_.push_back(name + "=" + value);
 }
 
+void Command::exec() {
+  const std::vector<char*> environment = pointers_to(environment_);
+  char* const arguments[] = {path_.data(), nullptr};
+  ::execve(path_.c_str(), arguments, environment.data());
+  ::_exit(127);
+}
+
 RunCost Command::run() {
   const std::vector<char*> environment = pointers_to(environment_);
   char* const arguments[] = {path_.data(), nullptr};
@@ -103,12 +104,11 @@ RunCost Command::run() {
     throw_errno("start " + path_, error);
   }
   int status = 0;
-  rusage usage{};
-  while (::wait4(pid, &status, 0, &usage) < 0) {
-    if (errno != EINTR) throw_errno("wait4");
+  while (::waitpid(pid, &status, 0) < 0) {
+    if (errno != EINTR) throw_errno("waitpid");
   }
   const Duration wall = Clock::now() - begin;
-  return {wall, usage.ru_maxrss, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)};
+  return {wall, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status)};
 }
 
 }  // namespace lockstep::bench

@@ -1,7 +1,6 @@
 /// Programs that the benchmarks start, and what the kernel tells of their cost. Throws std::system_error.
 #pragma once
 
-#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <functional>
@@ -22,6 +21,7 @@ struct ProcessSize {
   long peak_kib = 0;
   long threads = 0;
 };
+[[nodiscard]] ProcessSize size_of(pid_t pid);
 
 /// A process that ends with its owner, and with this process.
 class Child {
@@ -35,8 +35,6 @@ class Child {
   ~Child();
 
   [[nodiscard]] pid_t pid() const { return pid_; }
-  [[nodiscard]] bool running() const;
-  [[nodiscard]] ProcessSize size() const;
 
  private:
   explicit Child(pid_t pid) : pid_(pid) {}
@@ -46,16 +44,18 @@ class Child {
 /// What one run of a program has cost.
 struct RunCost {
   Duration wall{};
-  long max_rss_kib = 0;
   int exit_code = -1;  ///< 128 + the signal, where one has ended it
 };
 
-/// A program and its environment, made ready once so that only the kernel's work is between the two looks at the clock.
+/// A program without arguments and its environment, made ready once so that only the kernel's work is between the two looks at the clock.
 class Command {
  public:
   Command(std::string path, const std::map<std::string, std::string>& environment);
-  /// posix_spawn to wait4.
+  /// From posix_spawn() until it has been waited for.
   [[nodiscard]] RunCost run();
+  /// Turns this process into the program.
+  [[noreturn]] void exec();
+  [[nodiscard]] const std::string& path() const { return path_; }
 
  private:
   std::string path_;

@@ -24,7 +24,7 @@ std::string answer(std::uint32_t sequence, int error) {
 }
 
 TEST(NftEncoding, ABatchIsWholeAndOnlyItsLastMessageAsksForAnAnswer) {
-  const NftBatch batch = *encode_fill(7, ArmedSet::rearmed, seconds(30));
+  const NftBatch batch = *encode_fill(7, ArmedSet::rearmed, seconds(30), "round=r since=1");
   EXPECT_EQ(batch.first_sequence, 7U);
   EXPECT_EQ(batch.last_sequence, 9U);
   std::string_view rest = batch.bytes;

@@ -37,12 +37,29 @@ TEST_F(NftLockTest, NftShowsTheTable) {
 		flags timeout
 	}
 
+	set resets {
+		type ether_type
+		flags timeout
+	}
+
+	set closing4 {
+		type ipv4_addr . inet_service . ipv4_addr . inet_service
+		flags timeout
+	}
+
+	set closing6 {
+		type ipv6_addr . inet_service . ipv6_addr . inet_service
+		flags timeout
+	}
+
 	chain in {
 		type filter hook input priority -400; policy accept;
 		meta mark 0x0000c114 accept
 		icmpv6 type 133-136 accept
 		ip saddr 10.0.0.1 tcp sport 7070 accept
 		ip6 saddr fd00::1 tcp sport 7070 accept
+		tcp flags ! syn ip saddr . tcp sport . ip daddr . tcp dport @closing4 accept
+		tcp flags ! syn ip6 saddr . tcp sport . ip6 daddr . tcp dport @closing6 accept
 		meta protocol @armed drop
 		meta protocol @rearmed drop
 	}
@@ -53,6 +70,7 @@ TEST_F(NftLockTest, NftShowsTheTable) {
 		icmpv6 type 133-136 accept
 		ip daddr 10.0.0.1 tcp dport 7070 accept
 		ip6 daddr fd00::1 tcp dport 7070 accept
+		tcp flags & rst == rst meta protocol @resets accept
 		meta protocol @armed drop
 		meta protocol @rearmed drop
 	}

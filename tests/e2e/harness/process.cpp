@@ -40,6 +40,8 @@ struct Prepared {
     ::dup2(input.get(), 0);
     ::dup2(output.get(), 1);
     ::dup2(errors.get(), 2);
+    // dup2() onto itself would leave the descriptor to be closed by exec.
+    if (inherit == kInheritedAs) ::fcntl(inherit, F_SETFD, 0);
     if (inherit >= 0 && ::dup2(inherit, kInheritedAs) != kInheritedAs) ::_exit(126);
     // CRIU would have to bring back whatever else the test runner has left open.
     const int first = inherit >= 0 ? kInheritedAs + 1 : 3;

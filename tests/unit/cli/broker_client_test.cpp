@@ -62,9 +62,8 @@ TEST_F(BrokerClientTest, AsksAgainUnderTheSameNumber) {
 TEST_F(BrokerClientTest, IntroducesItselfToARestartedBroker) {
   FakeRound round;
   round.say_hello_once = true;
-  FakeBroker fake(folder_.path(), [&round](const Message& question, FakeBroker::Answers& answers) {
-    round.handle(question, answers);
-  });
+  FakeBroker fake(folder_.path(),
+                  [&round](const Message& question, FakeBroker::Answers& answers) { round.handle(question, answers); });
   auto client = BrokerClient::connect(fake.broker(), "");
   ASSERT_TRUE(client);
   const auto answer = client->request(Message{RoundId("r"), {}, {}, 0, GetRound{}});

@@ -21,8 +21,8 @@ TEST(Duration, IsReadWithItsUnit) {
 }
 
 TEST(Duration, RefusesEverythingElse) {
-  for (const char* text : {"", "10", "s", "-1s", "1.5s", "10 s", "10S", "1d", "10sx", " 10s", "577h", "99999999999999999999ms",
-                           "9223372036854775807h", "ten seconds", "+5s"}) {
+  for (const char* text : {"", "10", "s", "-1s", "1.5s", "10 s", "10S", "1d", "10sx", " 10s", "577h",
+                           "99999999999999999999ms", "9223372036854775807h", "ten seconds", "+5s"}) {
     EXPECT_FALSE(parse_duration(text)) << text;
   }
 }
@@ -93,7 +93,9 @@ TEST(Config, LeavesDefaultsWhereNothingIsSaid) {
 TEST(Config, ReadsAllKinds) {
   Settings settings;
   EXPECT_EQ(read("name: n\non: yes\nport: 1000\nwait: 2s\nlist: [a, b]\nlock: nftables\nsection: {inner: 7}\n"
-                 "items: [{id: x}, {id: y}]\n", settings), "");
+                 "items: [{id: x}, {id: y}]\n",
+                 settings),
+            "");
   EXPECT_EQ(settings.name, "n");
   EXPECT_TRUE(settings.on);
   EXPECT_EQ(settings.port, 1000);

@@ -27,15 +27,17 @@ std::string joined(const std::vector<std::string>& words) {
 
 TEST(CriuCommand, Dump) {
   const auto command = dump_command(kContext, member(), 42, kPod, false);
-  EXPECT_EQ(joined(command.argv),
-            "nice criu dump --images-dir /img/server --log-file dump.log -v2 --tcp-established --action-script "
-            "/usr/bin/lockstep-hook --network-lock skip --tree 42 --external net[4026532530]:lockstep-net --file-locks");
+  EXPECT_EQ(
+      joined(command.argv),
+      "nice criu dump --images-dir /img/server --log-file dump.log -v2 --tcp-established --action-script "
+      "/usr/bin/lockstep-hook --network-lock skip --tree 42 --external net[4026532530]:lockstep-net --file-locks");
   EXPECT_EQ(command.log, "/img/server/dump.log");
   EXPECT_EQ(command.output, "/img/server/dump.out");
   EXPECT_EQ(command.pod_fd, -1);
   EXPECT_EQ(command.environment,
-            (std::vector<std::string>{"LOCKSTEP_ROUND=r1", "LOCKSTEP_GROUP=g", "LOCKSTEP_MEMBER=server", "LOCKSTEP_POD=4026532530",
-                                      "LOCKSTEP_SOCKET_DIR=/run/lockstep", "LOCKSTEP_BROKER=ipc:///run/b"}));
+            (std::vector<std::string>{"LOCKSTEP_ROUND=r1", "LOCKSTEP_GROUP=g", "LOCKSTEP_MEMBER=server",
+                                      "LOCKSTEP_POD=4026532530", "LOCKSTEP_SOCKET_DIR=/run/lockstep",
+                                      "LOCKSTEP_BROKER=ipc:///run/b"}));
 }
 
 TEST(CriuCommand, LeavesRunningOnlyWhenTold) {
@@ -48,10 +50,11 @@ TEST(CriuCommand, LeavesRunningOnlyWhenTold) {
 
 TEST(CriuCommand, Restore) {
   const auto command = restore_command(kContext, member(), kPod, 17);
-  EXPECT_EQ(joined(command.argv),
-            "nice criu restore --images-dir /img/server --log-file restore.log -v2 --tcp-established --action-script "
-            "/usr/bin/lockstep-hook --restore-detached --inherit-fd fd[3]:lockstep-net --pidfile /img/server/restored.pid "
-            "--file-locks");
+  EXPECT_EQ(
+      joined(command.argv),
+      "nice criu restore --images-dir /img/server --log-file restore.log -v2 --tcp-established --action-script "
+      "/usr/bin/lockstep-hook --restore-detached --inherit-fd fd[3]:lockstep-net --pidfile /img/server/restored.pid "
+      "--file-locks");
   EXPECT_EQ(command.pod_fd, 17);
   EXPECT_EQ(command.log, "/img/server/restore.log");
 }

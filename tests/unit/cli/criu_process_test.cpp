@@ -58,7 +58,7 @@ TEST_F(CriuProcessTest, GetsThePodUnderItsNumberAndNothingElse) {
   auto process = CriuProcess::start(command);
   ASSERT_TRUE(process);
   ASSERT_TRUE(wait(*process)->ok());
-  struct stat info{};
+  struct stat info {};
   ASSERT_EQ(::fstat(pod.get(), &info), 0);
   EXPECT_EQ(folder_.read("out"), std::to_string(info.st_ino) + "\n0 1 2 3 ");
 }

@@ -32,6 +32,21 @@ TEST(CriuStats, ReadsADump) {
   EXPECT_EQ(times->dump->memory_write, microseconds(1003));
 }
 
+TEST(CriuStats, ReadsWhatCriuHasWritten) {
+  // stats-dump of a CRIU 4.2.1, whole.
+  const unsigned char image[] = {0x40, 0x59, 0x10, 0x55, 0x06, 0x33, 0x09, 0x57, 0x24, 0x00, 0x00, 0x00,
+                                 0x0a, 0x22, 0x08, 0x48, 0x10, 0x88, 0xbb, 0x03, 0x18, 0xef, 0x11, 0x20,
+                                 0xfa, 0x0d, 0x28, 0xf2, 0x05, 0x30, 0x00, 0x38, 0xd0, 0x05, 0x40, 0x00,
+                                 0x48, 0x00, 0x50, 0x08, 0x58, 0x08, 0x60, 0x00, 0x68, 0x00, 0x70, 0x00};
+  const auto times = parse_criu_stats({reinterpret_cast<const char*>(image), sizeof image});
+  ASSERT_TRUE(times) << times.error().message();
+  ASSERT_TRUE(times->dump);
+  EXPECT_EQ(times->dump->freezing, microseconds(72));
+  EXPECT_EQ(times->dump->frozen, microseconds(56'712));
+  EXPECT_EQ(times->dump->memory_dump, microseconds(2'287));
+  EXPECT_EQ(times->dump->memory_write, microseconds(1'786));
+}
+
 TEST(CriuStats, SkipsFieldsItDoesNotKnow) {
   // A field 99 inside, one of each wire type around: what later versions may bring.
   const std::string dump("\x10\x05\x98\x06\x01", 5);

@@ -28,9 +28,9 @@ TEST(PhaseWord, FollowsAMemberThroughADump) {
     times.released_us = 3;
     words.push_back(word());
   }
-  EXPECT_EQ(words, (std::vector<std::string>{"preparing", "prepared, waits", "freezing", "frozen, locking", "locked, waits",
-                                             "dumping", "dumped, voting", "voted, waits", "committed", "unlocking",
-                                             "unlocked, waits", "running"}));
+  EXPECT_EQ(words, (std::vector<std::string>{"preparing", "prepared, waits", "freezing", "frozen, locking",
+                                             "locked, waits", "dumping", "dumped, voting", "voted, waits", "committed",
+                                             "unlocking", "unlocked, waits", "running"}));
   member.criu = CriuOutcome::succeeded;
   EXPECT_EQ(word(), "done, running");
   EXPECT_EQ(phase_word(Operation::dump, false, member), "done");

@@ -20,11 +20,33 @@ TEST(Endpoints, AreTakenApartAndPutTogether) {
 }
 
 TEST(Endpoints, RefuseWhatIsNone) {
-  for (const char* text : {"", "10.0.0.1:7600", "tcp:/10.0.0.1:7600", "tcp://", "tcp://:7600", "tcp://host", "tcp://host:",
-                           "tcp://host:0", "tcp://host:65536", "tcp://host:http", "tcp://host:-1", "tcp://host:1 ",
-                           "tcp://::1:7600", "tcp://[::1]", "tcp://[]:1", "tcp://[zz]:1", "tcp://ho st:1", "tcp://-h:1",
-                           "udp://host:1", "inproc://x", "ipc://", "ipc://relative", "ipc:///", "ipc:///folder/", "ipc://@",
-                           "IPC:///x", "tcp://h;h:1"}) {
+  for (const char* text : {"",
+                           "10.0.0.1:7600",
+                           "tcp:/10.0.0.1:7600",
+                           "tcp://",
+                           "tcp://:7600",
+                           "tcp://host",
+                           "tcp://host:",
+                           "tcp://host:0",
+                           "tcp://host:65536",
+                           "tcp://host:http",
+                           "tcp://host:-1",
+                           "tcp://host:1 ",
+                           "tcp://::1:7600",
+                           "tcp://[::1]",
+                           "tcp://[]:1",
+                           "tcp://[zz]:1",
+                           "tcp://ho st:1",
+                           "tcp://-h:1",
+                           "udp://host:1",
+                           "inproc://x",
+                           "ipc://",
+                           "ipc://relative",
+                           "ipc:///",
+                           "ipc:///folder/",
+                           "ipc://@",
+                           "IPC:///x",
+                           "tcp://h;h:1"}) {
     EXPECT_FALSE(parse_endpoint(text)) << text;
   }
   EXPECT_FALSE(parse_endpoint("ipc:///" + std::string(120, 'x')));
@@ -41,11 +63,13 @@ TEST(Endpoints, PublishNextDoor) {
 }
 
 TEST(Endpoints, KnowWhatStaysOnThisMachine) {
-  for (const char* text : {"tcp://127.0.0.1:1", "tcp://127.9.9.9:1", "tcp://localhost:1", "tcp://[::1]:1", "ipc:///x"}) {
+  for (const char* text :
+       {"tcp://127.0.0.1:1", "tcp://127.9.9.9:1", "tcp://localhost:1", "tcp://[::1]:1", "ipc:///x"}) {
     EXPECT_TRUE(is_loopback(text)) << text;
   }
-  for (const char* text : {"tcp://10.0.0.1:1", "tcp://*:1", "tcp://[::]:1", "tcp://0.0.0.0:1", "tcp://127.evil.example:1",
-                           "tcp://localhost.example:1", "tcp://[::ffff:127.0.0.1]:1", "tcp://128.0.0.1:1", "nonsense"}) {
+  for (const char* text :
+       {"tcp://10.0.0.1:1", "tcp://*:1", "tcp://[::]:1", "tcp://0.0.0.0:1", "tcp://127.evil.example:1",
+        "tcp://localhost.example:1", "tcp://[::ffff:127.0.0.1]:1", "tcp://128.0.0.1:1", "nonsense"}) {
     EXPECT_FALSE(is_loopback(text)) << text;
   }
 }

@@ -77,7 +77,8 @@ void FakeRound::handle(const Message& question, FakeBroker::Answers& answers) {
     return reply(status_);
   }
   if (forgotten) return reply(Refused{"no round " + question.round.value, false});
-  if (const auto* abort = std::get_if<AbortRound>(&question.body); abort != nullptr && status_.state == RoundState::open) {
+  if (const auto* abort = std::get_if<AbortRound>(&question.body);
+      abort != nullptr && status_.state == RoundState::open) {
     status_.state = RoundState::aborted;
     status_.reason = abort->reason;
   }

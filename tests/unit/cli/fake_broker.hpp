@@ -52,9 +52,9 @@ class FakeBroker {
 class FakeRound {
  public:
   void handle(const Message& question, FakeBroker::Answers& answers);
-  bool forgotten = false;         ///< answers as if restarted: does not know the round
-  bool say_hello_once = false;    ///< answers the next message with Refused{say_hello}
-  bool publishes = false;         ///< tells news on PUB only; GetRound is not answered
+  bool forgotten = false;       ///< answers as if restarted: does not know the round
+  bool say_hello_once = false;  ///< answers the next message with Refused{say_hello}
+  bool publishes = false;       ///< tells news on PUB only; GetRound is not answered
   bool ignores_first_result = false;
 
  private:

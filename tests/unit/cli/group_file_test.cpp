@@ -81,20 +81,27 @@ TEST(GroupFile, NamesEveryMistake) {
       {group, "group.yaml:1: the key \"members\" is missing"},
       {group + "members: []\n", "group.yaml:2: members: a group has at least one member"},
       {group + "members: 5\n", "group.yaml:2: members: expected a list, got \"5\""},
-      {"group: ../etc\n" + member, "group.yaml:1: group: \"../etc\" is no name: 1 to 64 letters, digits, '.', '_' or '-', not "
-                                   "beginning with '.'"},
+      {"group: ../etc\n" + member,
+       "group.yaml:1: group: \"../etc\" is no name: 1 to 64 letters, digits, '.', '_' or '-', not "
+       "beginning with '.'"},
       {group + "member: []\n", "group.yaml:2: unknown key \"member\", did you mean \"members\"?"},
-      {group + "colour: red\n" + member, "group.yaml:2: unknown key \"colour\", known keys: group, broker, releases, "
-                                         "socket_dir, hook, deadlines, lease, criu, criu_options, members"},
+      {group + "colour: red\n" + member,
+       "group.yaml:2: unknown key \"colour\", known keys: group, broker, releases, "
+       "socket_dir, hook, deadlines, lease, criu, criu_options, members"},
       {group + "broker: localhost\n" + member,
        "group.yaml:2: broker: endpoint \"localhost\": must be tcp://HOST:PORT or ipc:///PATH"},
-      {group + "broker: 'tcp://*:7600'\n" + member, "group.yaml:2: broker: \"*\" is where a broker listens; name its address"},
-      {group + "lease: 15\n" + member, "group.yaml:2: lease: duration \"15\": the unit is missing: 250ms, 10s, 5m or 1h"},
+      {group + "broker: 'tcp://*:7600'\n" + member,
+       "group.yaml:2: broker: \"*\" is where a broker listens; name its address"},
+      {group + "lease: 15\n" + member,
+       "group.yaml:2: lease: duration \"15\": the unit is missing: 250ms, 10s, 5m or 1h"},
       {group + "lease: 10ms\n" + member, "group.yaml:2: lease: expected a duration from 1s to 1h, got \"10ms\""},
-      {group + "deadlines: {comit: 5m}\n" + member, "group.yaml:2: deadlines: unknown key \"comit\", did you mean \"commit\"?"},
-      {group + "deadlines: {lock: 0s}\n" + member, "group.yaml:2: deadlines.lock: expected a duration from 100ms to 1h, got \"0s\""},
+      {group + "deadlines: {comit: 5m}\n" + member,
+       "group.yaml:2: deadlines: unknown key \"comit\", did you mean \"commit\"?"},
+      {group + "deadlines: {lock: 0s}\n" + member,
+       "group.yaml:2: deadlines.lock: expected a duration from 100ms to 1h, got \"0s\""},
       {group + "criu: []\n" + member, "group.yaml:2: criu: is an empty list; name the program"},
-      {group + "criu_options: --shell-job\n" + member, "group.yaml:2: criu_options: expected a list of texts, got \"--shell-job\""},
+      {group + "criu_options: --shell-job\n" + member,
+       "group.yaml:2: criu_options: expected a list of texts, got \"--shell-job\""},
       {group + "criu_options: [--leave-running]\n" + member,
        "group.yaml:2: criu_options: --leave-running is set by lockstep, or would undo what it does"},
       {group + "criu_options: [--action-script=/bin/true]\n" + member,
@@ -117,7 +124,8 @@ TEST(GroupFile, NamesEveryMistakeInAMember) {
        "members[0].id: \"a b\" is no name: 1 to 64 letters, digits, '.', '_' or '-', not beginning with '.'"},
       {"{id: a, pid: 1, images: a, pidfil: x}", "members[0]: unknown key \"pidfil\", did you mean \"pidfile\"?"},
       {"{id: a, pid: 1, images: ''}", "members[0].images: expected a text, got \"\""},
-      {"{id: a, pid: 1, images: a, container: '/x'}", "members[0].container: expected a container id, or its beginning"},
+      {"{id: a, pid: 1, images: a, container: '/x'}",
+       "members[0].container: expected a container id, or its beginning"},
       {"5", "members[0]: expected \"key: value\" pairs, got \"5\""},
   };
   for (const auto& [yaml, message] : bad) {
@@ -127,11 +135,14 @@ TEST(GroupFile, NamesEveryMistakeInAMember) {
 
 TEST(GroupFile, RefusesMembersThatShareWhatTheyMust) {
   const std::string first = "group: g\nmembers:\n  - {id: a, pid: 1, images: x}\n  - ";
-  EXPECT_EQ(error_of(first + "{id: a, pid: 2, images: y}\n"), "group.yaml:4: members[1].id: \"a\" is also that of member \"#0\"");
-  EXPECT_EQ(error_of(first + "{id: b, pid: 1, images: y}\n"), "group.yaml:4: members[1].pid: \"1\" is also that of member \"a\"");
+  EXPECT_EQ(error_of(first + "{id: a, pid: 2, images: y}\n"),
+            "group.yaml:4: members[1].id: \"a\" is also that of member \"#0\"");
+  EXPECT_EQ(error_of(first + "{id: b, pid: 1, images: y}\n"),
+            "group.yaml:4: members[1].pid: \"1\" is also that of member \"a\"");
   for (const char* same : {"x", "x/", "./x", "y/../x", "/srv/demo/x", "x//"}) {
     EXPECT_EQ(error_of(first + "{id: b, pid: 2, images: " + same + "}\n"),
-              "group.yaml:4: members[1].images: \"/srv/demo/x\" is also that of member \"a\"") << same;
+              "group.yaml:4: members[1].images: \"/srv/demo/x\" is also that of member \"a\"")
+        << same;
   }
   EXPECT_TRUE(parse(first + "{id: b, pid: 2, images: x/y}\n"));
 }

@@ -53,7 +53,9 @@ class PreflightTest : public testing::Test {
     folder_.write("images/" + folder + "/" + std::string(kRecordFile), encode_record(record));
   }
 
-  static std::string error_of(const Result<Preflight>& result) { return result ? "(no error)" : result.error().message(); }
+  static std::string error_of(const Result<Preflight>& result) {
+    return result ? "(no error)" : result.error().message();
+  }
 
   TempFolder folder_;
   GroupFile group_;
@@ -140,8 +142,9 @@ TEST_F(PreflightTest, ComparesRecords) {
   EXPECT_EQ(error({b, a}), "member \"a\": its images are those of member \"b\"");
   Record other = b;
   other.round = RoundId("r2");
-  EXPECT_EQ(error({a, other}), "member \"b\": its images are of round r2, those of member \"a\" of round r1: together they are "
-                               "no consistent checkpoint");
+  EXPECT_EQ(error({a, other}),
+            "member \"b\": its images are of round r2, those of member \"a\" of round r1: together they are "
+            "no consistent checkpoint");
   other = b;
   other.group = GroupId("h");
   EXPECT_EQ(error({a, other}), "member \"b\": its images are of group \"h\"");

@@ -49,21 +49,26 @@ Report aborted_report() {
 }
 
 TEST(Report, ShowsACommittedRound) {
-  EXPECT_EQ(report_text(sample_report(), {55, false}),
-            "member  arrived  locked  frozen  dumped  released  unlocked  sockets  criu's end\n"
-            "server    100.0   126.0    64.0   180.0     200.0     206.0       12  ok\n"
-            "client    110.0   136.0    64.0   190.0     200.0     206.0       12  ok\n"
-            "(milliseconds since the round was opened; frozen: CRIU's own measure of how long the tree stood still)\n\n" +
-                draw_timeline(sample_dump(), {55, false}) +
-                "\ndump round 20250101T000000-00000001 of group demo: committed, 2 members, 215 ms\n");
+  EXPECT_EQ(
+      report_text(sample_report(), {55, false}),
+      "member  arrived  locked  frozen  dumped  released  unlocked  sockets  criu's end\n"
+      "server    100.0   126.0    64.0   180.0     200.0     206.0       12  ok\n"
+      "client    110.0   136.0    64.0   190.0     200.0     206.0       12  ok\n"
+      "(milliseconds since the round was opened; frozen: CRIU's own measure of how long the tree stood still)\n\n" +
+          draw_timeline(sample_dump(), {55, false}) +
+          "\ndump round 20250101T000000-00000001 of group demo: committed, 2 members, 215 ms\n");
 }
 
 TEST(Report, NamesWhoAbortedARound) {
   const std::string text = report_text(aborted_report(), {});
-  EXPECT_NE(text.find("member \"server\": criu ended with the round; its log is /img/server/dump.log\n"), std::string::npos);
+  EXPECT_NE(text.find("member \"server\": criu ended with the round; its log is /img/server/dump.log\n"),
+            std::string::npos);
   EXPECT_NE(text.find("member \"client\": criu ended with an error; its log is /img/client/dump.log\n"
-                      "  Error (x.c:1): no?[2J\n"), std::string::npos) << text;
-  EXPECT_TRUE(text.ends_with("aborted: CRIU has failed: Error (x.c:1): no (member client), 2 members, 215 ms\n")) << text;
+                      "  Error (x.c:1): no?[2J\n"),
+            std::string::npos)
+      << text;
+  EXPECT_TRUE(text.ends_with("aborted: CRIU has failed: Error (x.c:1): no (member client), 2 members, 215 ms\n"))
+      << text;
 }
 
 TEST(Report, VerdictsAndExitCodes) {

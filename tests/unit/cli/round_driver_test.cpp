@@ -17,10 +17,11 @@ class RoundDriverTest : public testing::Test {
  protected:
   RoundDriverTest()
       : signals_(SignalFd::open().value()),
-        fake_(folder_.path(), [this](const Message& question, FakeBroker::Answers& answers) {
-          if (before_) before_(question);
-          round_.handle(question, answers);
-        }),
+        fake_(folder_.path(),
+              [this](const Message& question, FakeBroker::Answers& answers) {
+                if (before_) before_(question);
+                round_.handle(question, answers);
+              }),
         client_(BrokerClient::connect(fake_.broker(), fake_.releases()).value()) {
     plan_.round = RoundId("r1");
     plan_.group = GroupId("g");
@@ -57,7 +58,7 @@ class RoundDriverTest : public testing::Test {
 
   TempFolder folder_;
   SignalFd signals_;
-  FakeRound round_;                                  ///< touched by the fake's thread alone once it runs
+  FakeRound round_;  ///< touched by the fake's thread alone once it runs
   std::function<void(const Message&)> before_;
   FakeBroker fake_;
   BrokerClient client_;
@@ -139,7 +140,9 @@ TEST_F(RoundDriverTest, SaysHelloToABrokerThatHasForgottenIt) {
 }
 
 TEST_F(RoundDriverTest, GivesUpOnABrokerThatHasForgottenTheRound) {
-  before_ = [this](const Message& question) { round_.forgotten = std::holds_alternative<GetRound>(question.body) || round_.forgotten; };
+  before_ = [this](const Message& question) {
+    round_.forgotten = std::holds_alternative<GetRound>(question.body) || round_.forgotten;
+  };
   add("a", "sleep 0.5");
   const auto outcome = run();
   EXPECT_NE(outcome.broker_lost.find("does not know the round any more"), std::string::npos) << outcome.broker_lost;
@@ -167,7 +170,8 @@ TEST_F(RoundDriverTest, EndsACriuThatOutlivesItsRound) {
 
 TEST_F(RoundDriverTest, AbortsOnTheFirstSignalAndKillsOnTheSecond) {
   patience_.criu_after_round = 30s;
-  add("a", "kill -INT " + std::to_string(::getpid()) + "; sleep 0.3; kill -TERM " + std::to_string(::getpid()) + "; sleep 60");
+  add("a", "kill -INT " + std::to_string(::getpid()) + "; sleep 0.3; kill -TERM " + std::to_string(::getpid()) +
+               "; sleep 60");
   const auto outcome = run();
   EXPECT_TRUE(outcome.interrupted);
   EXPECT_EQ(outcome.status.state, RoundState::aborted);

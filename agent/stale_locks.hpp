@@ -1,0 +1,14 @@
+/// Locks that agents which are gone have left behind on this machine.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+namespace lockstep::agent {
+
+/// Takes lockstep's locks out of every namespace of this machine where the process that made them is dead, and logs
+/// each. A lock stays when its pod's sidecar listens in `socket_dir`, and when nobody can tell whether its owner lives:
+/// a closed one opens with its lease all the same. Gives the number of locks removed; what fails is logged only.
+std::size_t sweep_stale_locks(const std::string& socket_dir);
+
+}  // namespace lockstep::agent

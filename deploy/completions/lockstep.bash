@@ -1,0 +1,42 @@
+# Bash completion for lockstep.
+
+_lockstep_rounds() {
+  # Asking must not make the shell wait: an unreachable broker completes to nothing.
+  timeout 1 lockstep status --output json 2>/dev/null |
+    sed -n 's/^ *"round": "\([A-Za-z0-9._-]*\)".*/\1/p'
+}
+
+_lockstep() {
+  local current=$2 previous=$3 command='' word
+  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    case $word in
+      checkpoint | restore | status | abort) command=$word && break ;;
+    esac
+  done
+  COMPREPLY=()
+  case $previous in
+    --output) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$current") && return ;;
+    --broker) mapfile -t COMPREPLY < <(compgen -W 'ipc:///run/lockstep/broker.sock tcp://' -- "$current") && return ;;
+    --reason) return ;;
+  esac
+  local options
+  case $command in
+    '') options='checkpoint restore status abort --help --version' ;;
+    checkpoint) options='--leave-running --output --broker --quiet --help' ;;
+    restore) options='--output --broker --quiet --help' ;;
+    status) options='--watch --output --broker --help' ;;
+    abort) options='--reason --broker --help' ;;
+  esac
+  if [[ -z $command || $current == -* || $command == status ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
+  elif [[ $command == abort ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$(_lockstep_rounds)" -- "$current")
+  else
+    compopt -o filenames
+    mapfile -t COMPREPLY < <(compgen -d -- "$current"; compgen -f -X '!*.@(yaml|yml)' -- "$current")
+  fi
+}
+
+# The pattern above needs extglob when it is expanded, which every interactive bash completion setup has on.
+shopt -s extglob
+complete -F _lockstep lockstep
