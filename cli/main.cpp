@@ -5,6 +5,7 @@
 #include "cli/connections_command.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/group_command.hpp"
+#include "cli/locks_command.hpp"
 #include "cli/status_command.hpp"
 #include "cli/verify_command.hpp"
 #include "common/ids.hpp"
@@ -68,6 +69,22 @@ constexpr const char* kConnectionsExamples =
     "  lockstep connections demo.yaml --output dot | dot -Tsvg > demo.svg\n"
     "\nExit codes: 0 printed; 2 usage, or a folder without a good record.\n";
 
+constexpr const char* kLocksExamples =
+    "\nExamples:\n"
+    "  lockstep locks\n"
+    "  lockstep locks --output json\n"
+    "\nThe kernel is asked, no broker. A lock is armed (it stops packets) or prepared; its owner is the agent that made\n"
+    "it: alive, dead, or unknown, when it lives in another pid namespace. Needs root.\n"
+    "\nExit codes: 0 printed; 1 some namespaces could not be looked into; 2 usage, or none could.\n";
+
+constexpr const char* kUnlockExamples =
+    "\nExamples:\n"
+    "  lockstep unlock --pod /run/netns/web           by a path to its network namespace\n"
+    "  lockstep unlock --pod 4026532000               by its inode\n"
+    "  lockstep unlock --all\n"
+    "\nFor emergencies: also a lock whose agent lives is removed, with a warning; its round may then be of no use.\n"
+    "\nExit codes: 0 removed, or there was none; 1 one could not be removed; 2 usage, or no such pod.\n";
+
 std::string footer(const char* examples) { return std::string(examples) + kBrokerHelp + "\n" + kCodes; }
 
 void add_broker(CLI::App& command, std::string& broker) {
@@ -112,6 +129,25 @@ CLI::App* add_connections(CLI::App& app, ConnectionsOptions& options) {
   return command;
 }
 
+CLI::App* add_locks(CLI::App& app, LocksOptions& options) {
+  CLI::App* command = app.add_subcommand("locks", "Show the locks that stand on this machine");
+  add_output(*command, options.json);
+  command->footer(kLocksExamples);
+  return command;
+}
+
+CLI::App* add_unlock(CLI::App& app, UnlockOptions& options) {
+  CLI::App* command = app.add_subcommand("unlock", "Remove locks from this machine, whoever holds them");
+  auto* which = command->add_option_group("which")->require_option(1);
+  which->add_option("--pod", options.pod, "One pod's: a path to its network namespace, or its inode")
+      ->type_name("PATH|INODE")
+      ->check(CLI::Validator([](std::string& text) { return text.empty() ? std::string("is empty") : std::string(); }, ""));
+  which->add_flag("--all", "Those of all pods");
+  add_output(*command, options.json);
+  command->footer(kUnlockExamples);
+  return command;
+}
+
 CLI::Validator valid_name() {
   return CLI::Validator(
       [](std::string& text) { return is_valid_name(text) ? std::string() : "\"" + text + "\" is no round's id"; }, "ID");
@@ -128,6 +164,8 @@ int run(int argc, char** argv) {
   AbortOptions abort;
   VerifyOptions verify;
   ConnectionsOptions connections;
+  LocksOptions locks_options;
+  UnlockOptions unlock_options;
   auto* checkpoint = add_group_command(app, "checkpoint", "Dump all members of a group at one instant", kCheckpointExamples, group);
   checkpoint->add_flag("--leave-running", group.leave_running, "Let the members run on after the dump");
   auto* restore = add_group_command(app, "restore", "Restore all members of a group, or none", kRestoreExamples, group);
@@ -143,6 +181,8 @@ int run(int argc, char** argv) {
   end->footer(footer(kAbortExamples));
   auto* proof = add_verify(app, verify);
   auto* graph = add_connections(app, connections);
+  auto* locks = add_locks(app, locks_options);
+  auto* unlock = add_unlock(app, unlock_options);
 
   try {
     app.parse(argc, argv);
@@ -151,6 +191,8 @@ int run(int argc, char** argv) {
   }
   if (checkpoint->parsed()) return run_group_command(Operation::dump, group);
   if (proof->parsed()) return run_verify_command(verify);
+  if (locks->parsed()) return run_locks_command(locks_options);
+  if (unlock->parsed()) return run_unlock_command(unlock_options);
   if (graph->parsed()) return run_connections_command(connections);
   if (restore->parsed()) return run_group_command(Operation::restore, group);
   return show->parsed() ? run_status_command(status) : run_abort_command(abort);

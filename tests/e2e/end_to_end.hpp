@@ -22,7 +22,7 @@ using ::testing::IsEmpty;
 /// Bounds that are short enough to wait for in a test, for a group file.
 inline const std::string kShortBounds =
     "deadlines: {prepare: 5s, lock: 5s, commit: 20s, finish: 5s}\n"
-    "lease: 3s\n";
+    "lease: 6s\n";
 
 inline void PrintTo(Agents agents, std::ostream* out) { *out << (agents == Agents::node ? "node agent" : "sidecars"); }
 
