@@ -85,13 +85,15 @@ Result<Fd> connect_to(const std::string& path, TimePoint deadline) {
   return socket;
 }
 
-/// lockstep-agent, in the folder of this very program.
+/// lockstep-agent, in the folder of this very program (a build's), or where an installation has daemons.
 Result<std::string> neighbour_agent() {
   std::array<char, 4096> path;  // not cleared: only what readlink() fills is looked at
   const ssize_t size = ::readlink("/proc/self/exe", path.data(), path.size());
   if (size < 0) return fail_errno("readlink /proc/self/exe");
   const std::string_view own(path.data(), static_cast<std::size_t>(size));
-  return std::string(own.substr(0, own.rfind('/') + 1)) + "lockstep-agent";
+  const std::string folder(own.substr(0, own.rfind('/') + 1));
+  const std::string neighbour = folder + "lockstep-agent";
+  return ::access(neighbour.c_str(), X_OK) == 0 ? neighbour : folder + "../sbin/lockstep-agent";
 }
 
 /// posix_spawn() with `hook_end` as kRelayFd, and with the signal settings that a daemon expects.

@@ -42,13 +42,13 @@ std::string stream_name(std::uint32_t inode) {
 
 /// criu/sk-inet.c copies the address's bytes into 32-bit words: 4 for IPv6, 1 (formerly 4, the rest unused) for IPv4.
 std::optional<Endpoint> endpoint_of(std::uint32_t family, const Words& words, std::uint32_t port) {
-  if (port > UINT16_MAX || words.size() > 4) return std::nullopt;
+  if (port > UINT16_MAX || words.empty() || words.size() > 4) return std::nullopt;
   Endpoint endpoint;
   endpoint.port = static_cast<std::uint16_t>(port);
   std::array<std::uint8_t, 16> bytes{};
   std::memcpy(bytes.data(), words.data(), static_cast<std::size_t>(words.size()) * sizeof(std::uint32_t));
   constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF};
-  if (family == AF_INET && !words.empty()) {
+  if (family == AF_INET) {
     std::memcpy(endpoint.address.data(), bytes.data(), 4);
   } else if (family == AF_INET6 && words.size() == 4) {
     if (std::memcmp(bytes.data(), kMapped.data(), kMapped.size()) == 0) {

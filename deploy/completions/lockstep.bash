@@ -10,24 +10,32 @@ _lockstep() {
   local current=$2 previous=$3 command='' word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
-      checkpoint | restore | status | abort) command=$word && break ;;
+      checkpoint | restore | status | abort | verify | connections | locks | unlock) command=$word && break ;;
     esac
   done
   COMPREPLY=()
   case $previous in
-    --output) mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$current") && return ;;
+    --pod) compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "${current:-/run/netns/}") && return ;;
+    --output)
+      [[ $command == connections ]] && mapfile -t COMPREPLY < <(compgen -W 'text json dot' -- "$current") && return
+      mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$current") && return
+      ;;
     --broker) mapfile -t COMPREPLY < <(compgen -W 'ipc:///run/lockstep/broker.sock tcp://' -- "$current") && return ;;
     --reason) return ;;
   esac
   local options
   case $command in
-    '') options='checkpoint restore status abort --help --version' ;;
+    '') options='checkpoint restore status abort verify connections locks unlock --help --version' ;;
     checkpoint) options='--leave-running --output --broker --quiet --help' ;;
     restore) options='--output --broker --quiet --help' ;;
     status) options='--watch --output --broker --help' ;;
     abort) options='--reason --broker --help' ;;
+    verify) options='--output --quiet --help' ;;
+    connections) options='--output --help' ;;
+    locks) options='--output --help' ;;
+    unlock) options='--pod --all --output --help' ;;
   esac
-  if [[ -z $command || $current == -* || $command == status ]]; then
+  if [[ -z $command || $current == -* || $command == status || $command == locks || $command == unlock ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
   elif [[ $command == abort ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$(_lockstep_rounds)" -- "$current")
