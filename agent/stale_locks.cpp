@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "agent/kernel/lock_listing.hpp"
-#include "agent/kernel/machine_netns.hpp"
 #include "common/log.hpp"
 
 namespace lockstep::agent {
@@ -45,9 +44,9 @@ Result<std::size_t> sweep(const MachineNetns& pod, const std::string& socket_dir
 
 }  // namespace
 
-std::size_t sweep_stale_locks(const std::string& socket_dir) {
+std::size_t sweep_stale_locks(const std::string& socket_dir, const std::vector<MachineNetns>& pods) {
   std::size_t removed = 0;
-  for (const MachineNetns& pod : machine_netns()) {
+  for (const MachineNetns& pod : pods) {
     const auto swept = sweep(pod, socket_dir);
     if (swept) {
       removed += *swept;

@@ -1,5 +1,7 @@
 #include "cli/locks_command.hpp"
 
+#include <unistd.h>
+
 #include <chrono>
 #include <cstdio>
 #include <nlohmann/json.hpp>
@@ -50,7 +52,7 @@ int report_errors(const Survey& survey) {
   for (const std::string& error : survey.errors) std::fprintf(stderr, "lockstep: %s\n", printable(error).c_str());
   if (survey.errors.empty()) return kDone;
   if (survey.readable > 0) return kFailed;
-  std::fputs("lockstep: no network namespace can be looked into: run as root\n", stderr);
+  if (::geteuid() != 0) std::fputs("lockstep: run as root\n", stderr);
   return kUsage;
 }
 
@@ -110,7 +112,7 @@ int run_locks_command(const LocksOptions& options) {
 
 int run_unlock_command(const UnlockOptions& options) {
   Survey survey;
-  if (options.pod.empty()) {
+  if (options.all) {
     survey = survey_all();
   } else if (const auto pod = find_netns(options.pod)) {
     look_into(*pod, survey);

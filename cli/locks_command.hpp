@@ -20,7 +20,8 @@ struct LocksOptions {
 [[nodiscard]] int run_locks_command(const LocksOptions& options);
 
 struct UnlockOptions {
-  std::string pod;   ///< path or inode; empty: all
+  std::string pod;   ///< path or inode; this or
+  bool all = false;
   bool json = false;
 };
 

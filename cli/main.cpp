@@ -142,7 +142,7 @@ CLI::App* add_unlock(CLI::App& app, UnlockOptions& options) {
   which->add_option("--pod", options.pod, "One pod's: a path to its network namespace, or its inode")
       ->type_name("PATH|INODE")
       ->check(CLI::Validator([](std::string& text) { return text.empty() ? std::string("is empty") : std::string(); }, ""));
-  which->add_flag("--all", "Those of all pods");
+  which->add_flag("--all", options.all, "Those of all pods");
   add_output(*command, options.json);
   command->footer(kUnlockExamples);
   return command;

@@ -9,11 +9,11 @@ namespace lockstep::cli {
 struct VerifyOptions {
   std::vector<std::string> images;  ///< each member's images folder
   bool json = false;
-  bool quiet = false;               ///< text: the result's line alone
+  bool quiet = false;  ///< text: the result's line alone
 };
 
-/// kDone when every internal connection fits and nothing is damaged, mixed or missing, else kFailed; kUsage when a folder
-/// can't be opened.
+/// kDone when every internal connection fits and nothing is damaged, mixed or missing, else kFailed; kUsage when a
+/// folder can't be opened.
 [[nodiscard]] int run_verify_command(const VerifyOptions& options);
 
 }  // namespace lockstep::cli

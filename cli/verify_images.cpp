@@ -73,7 +73,8 @@ void check_connections(std::vector<Folder>& folders, CutSummary& summary) {
   for (const auto& pair : pairing.internal) {
     const images::TcpEnd a = end_of(pair.a);
     const images::TcpEnd b = end_of(pair.b);
-    summary.connections.push_back({pair.a.member, pair.b.member, a, b, pair.translated, images::check_connection(a, b)});
+    summary.connections.push_back(
+        {pair.a.member, pair.b.member, a, b, pair.translated, images::check_connection(a, b)});
   }
   summary.external = pairing.external.size();
   summary.ambiguous = pairing.ambiguous.size();
@@ -89,8 +90,9 @@ void check_connections(std::vector<Folder>& folders, CutSummary& summary) {
 }  // namespace
 
 std::size_t CutSummary::misfits() const {
-  return static_cast<std::size_t>(std::count_if(connections.begin(), connections.end(),
-                                                [](const CutConnection& connection) { return !connection.check.fits(); }));
+  return static_cast<std::size_t>(
+      std::count_if(connections.begin(), connections.end(),
+                    [](const CutConnection& connection) { return !connection.check.fits(); }));
 }
 
 std::uint64_t CutSummary::bytes_in_flight() const {

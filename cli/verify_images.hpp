@@ -14,8 +14,8 @@ namespace lockstep::cli {
 
 /// One member's images.
 struct CutMember {
-  MemberId id;              ///< empty where the folder has no good record
-  std::string images;       ///< its folder, as the caller named it
+  MemberId id;                  ///< empty where the folder has no good record
+  std::string images;           ///< its folder, as the caller named it
   std::size_t connections = 0;  ///< ends in the folder, of any kind
 };
 
@@ -30,14 +30,14 @@ struct CutConnection {
 };
 
 struct CutSummary {
-  RoundId round;            ///< of the first good record; empty when there is none
+  RoundId round;  ///< of the first good record; empty when there is none
   GroupId group;
   std::vector<CutMember> members;
   std::vector<CutConnection> connections;
-  std::size_t external = 0;   ///< ends whose other end is in none of the folders
-  std::size_t ambiguous = 0;  ///< ends with several possible other ends; nothing is proved about them
-  std::size_t opening = 0;    ///< ends that wait for their connection's opening
-  std::size_t closed = 0;     ///< ends whose connection is over
+  std::size_t external = 0;           ///< ends whose other end is in none of the folders
+  std::size_t ambiguous = 0;          ///< ends with several possible other ends; nothing is proved about them
+  std::size_t opening = 0;            ///< ends that wait for their connection's opening
+  std::size_t closed = 0;             ///< ends whose connection is over
   std::vector<std::string> problems;  ///< damage, mixed rounds, missing members: all but misfits
   std::vector<std::string> remarks;   ///< worth knowing; nothing wrong
 

@@ -32,7 +32,8 @@ std::string table_text(const CutSummary& summary) {
   std::vector<const CutConnection*> rows;
   for (const auto& connection : summary.connections) rows.push_back(&connection);
   std::stable_partition(rows.begin(), rows.end(), [](const CutConnection* row) { return !row->check.fits(); });
-  TextTable table({"a", "b", "states", "a sent", "b received", "in flight", "b sent", "a received", "in flight", "fits"});
+  TextTable table(
+      {"a", "b", "states", "a sent", "b received", "in flight", "b sent", "a received", "in flight", "fits"});
   for (std::size_t i = 0; i < rows.size() && i < kShownConnections; ++i) {
     const CutConnection& row = *rows[i];
     const Flow& forth = row.check.forth;
@@ -73,9 +74,14 @@ std::string others_text(const CutSummary& summary) {
 }
 
 Json flow_json(const Flow& flow) {
-  return {{"acknowledged", flow.acknowledged}, {"sent", flow.sent},     {"received", flow.received},
-          {"in_flight_bytes", flow.in_flight}, {"unsent_bytes", flow.unsent}, {"unread_bytes", flow.unread},
-          {"gap_bytes", flow.gap},             {"misfit", flow.misfit.empty() ? Json(nullptr) : Json(flow.misfit)}};
+  return {{"acknowledged", flow.acknowledged},
+          {"sent", flow.sent},
+          {"received", flow.received},
+          {"in_flight_bytes", flow.in_flight},
+          {"unsent_bytes", flow.unsent},
+          {"unread_bytes", flow.unread},
+          {"gap_bytes", flow.gap},
+          {"misfit", flow.misfit.empty() ? Json(nullptr) : Json(flow.misfit)}};
 }
 
 Json end_json(const CutSummary& summary, std::size_t member, const TcpEnd& end) {
@@ -91,8 +97,8 @@ Json end_json(const CutSummary& summary, std::size_t member, const TcpEnd& end) 
 std::string cut_line(const CutSummary& summary) {
   const std::size_t misfits = summary.misfits();
   const std::size_t internal = summary.connections.size();
-  const std::string round =
-      summary.round.empty() ? "images of no known round" : "round " + summary.round.value + " of group " + summary.group.value;
+  const std::string round = summary.round.empty() ? "images of no known round"
+                                                  : "round " + summary.round.value + " of group " + summary.group.value;
   if (summary.consistent()) {
     return round + ": consistent: " + counted(summary.members.size(), "member", "members") + ", " +
            counted(internal, "internal connection fits", "internal connections fit") + ", " +
@@ -105,7 +111,9 @@ std::string cut_line(const CutSummary& summary) {
   }
   if (!summary.problems.empty()) {
     why += (why.empty() ? "" : ", ") + printable(summary.problems.front());
-    if (summary.problems.size() > 1) why += ", and " + counted(summary.problems.size() - 1, "more problem", "more problems");
+    if (summary.problems.size() > 1) {
+      why += ", and " + counted(summary.problems.size() - 1, "more problem", "more problems");
+    }
   }
   return round + ": NOT consistent: " + why;
 }

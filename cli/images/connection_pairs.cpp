@@ -53,8 +53,7 @@ constexpr std::array<Rule, 3> kRules{{
      [](const TcpEnd& end) { return Key(end.remote, end.local); },
      [](const TcpEnd& x, const TcpEnd& y) { return lives(x) != lives(y) && can_be_one_connection(x, y); }},
     // x is the server's end. The client's address passes a destination NAT unchanged.
-    {[](const TcpEnd& end) { return Key(end.local, {}); },
-     [](const TcpEnd& end) { return Key(end.remote, {}); },
+    {[](const TcpEnd& end) { return Key(end.local, {}); }, [](const TcpEnd& end) { return Key(end.remote, {}); },
      [](const TcpEnd& x, const TcpEnd& y) {
        return x.local != y.remote && lives(x) && lives(y) && can_be_one_connection(x, y);
      },
@@ -131,7 +130,8 @@ class Matcher {
       if (there.count == 0) continue;
       if (there.count > 1) {
         ambiguous.push_back(i);
-        ambiguous.insert(ambiguous.end(), there.ends.begin(), there.ends.begin() + static_cast<std::ptrdiff_t>(there.count));
+        ambiguous.insert(ambiguous.end(), there.ends.begin(),
+                         there.ends.begin() + static_cast<std::ptrdiff_t>(there.count));
         continue;
       }
       const std::size_t other = there.ends[0];

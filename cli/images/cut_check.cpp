@@ -45,9 +45,13 @@ std::string bytes_text(std::int32_t count) {
 
 std::string misfit_of(const Flow& flow, Fin sent, Fin received, std::uint32_t sender_end) {
   if (flow.gap > 0) return bytes_text(flow.gap) + " received that the sender, as saved, has not sent";
-  if (flow.gap < 0) return bytes_text(flow.gap) + " lost: the sender takes them for delivered, the receiver does not have them";
+  if (flow.gap < 0) {
+    return bytes_text(flow.gap) + " lost: the sender takes them for delivered, the receiver does not have them";
+  }
   if (sent == Fin::unknown || received == Fin::unknown) return {};
-  if (received == Fin::acknowledged && sent == Fin::none) return "the receiver has seen the end of a stream that the sender, as saved, has not ended";
+  if (received == Fin::acknowledged && sent == Fin::none) {
+    return "the receiver has seen the end of a stream that the sender, as saved, has not ended";
+  }
   if (received == Fin::acknowledged && flow.received != sender_end) {
     return "the receiver has seen the end of the stream before its last bytes were sent";
   }

@@ -30,7 +30,7 @@ struct Flow {
   /// 0 in a consistent cut; positive: bytes received that were never sent; negative: bytes missing at the receiver
   /// that the sender takes for delivered.
   std::int32_t gap = 0;
-  std::string misfit;              ///< why it does not fit; empty when it does
+  std::string misfit;  ///< why it does not fit; empty when it does
 };
 
 struct ConnectionCheck {

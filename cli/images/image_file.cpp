@@ -24,7 +24,7 @@ Result<ImageFile> ImageFile::open(const std::string& path, std::uint32_t magic) 
     const ErrorCode code = errno == ENOENT ? ErrorCode::not_found : ErrorCode::system;
     return Failure(Error{code, errno, "open " + path, {}});
   }
-  struct stat info{};
+  struct stat info {};
   if (::fstat(file.get(), &info) != 0) return fail_errno("fstat " + path);
   if (!S_ISREG(info.st_mode)) return fail(ErrorCode::invalid, path, "is no regular file");
   ImageFile image(path, std::move(file), static_cast<std::uint64_t>(info.st_size));

@@ -14,7 +14,7 @@
 namespace lockstep::images {
 
 // criu/include/magic.h
-inline constexpr std::uint32_t kCommonMagic = 0x54564319;  ///< in front of the other one, since image version 1.1
+inline constexpr std::uint32_t kCommonMagic = 0x54564319;     ///< in front of the other one, since image version 1.1
 inline constexpr std::uint32_t kInventoryMagic = 0x58313116;  ///< stands alone
 inline constexpr std::uint32_t kFilesMagic = 0x56303138;
 inline constexpr std::uint32_t kInetSocketsMagic = 0x56443851;
@@ -39,7 +39,8 @@ class ImageFile {
   [[nodiscard]] Failure damaged(const std::string& why) const;
 
  private:
-  ImageFile(std::string path, Fd file, std::uint64_t size) : path_(std::move(path)), file_(std::move(file)), left_(size) {}
+  ImageFile(std::string path, Fd file, std::uint64_t size)
+      : path_(std::move(path)), file_(std::move(file)), left_(size) {}
 
   [[nodiscard]] Result<std::string_view> take(std::size_t count);
   [[nodiscard]] Result<std::uint32_t> take_word();
@@ -47,9 +48,9 @@ class ImageFile {
 
   std::string path_;
   Fd file_;
-  std::uint64_t left_;      ///< of the file, not yet in the buffer
+  std::uint64_t left_;  ///< of the file, not yet in the buffer
   std::string buffer_;
-  std::size_t used_ = 0;    ///< of the buffer
+  std::size_t used_ = 0;  ///< of the buffer
 };
 
 }  // namespace lockstep::images

@@ -30,14 +30,16 @@ bool is_saved(const Socket& socket) {
   }
 }
 
-void tell(std::vector<std::string>& problems, const Record& record, const std::vector<Name>& names, const std::string& what) {
+void tell(std::vector<std::string>& problems, const Record& record, const std::vector<Name>& names,
+          const std::string& what) {
   for (std::size_t i = 0; i < names.size() && i < kShown; ++i) {
     const auto& [local, remote, inode] = names[i];
     problems.push_back(quoted(record.member) + ": connection " + endpoint_text(local) + " to " + endpoint_text(remote) +
                        " (inode " + std::to_string(inode) + "): " + what);
   }
   if (names.size() > kShown) {
-    problems.push_back(quoted(record.member) + ": " + std::to_string(names.size() - kShown) + " more connections: " + what);
+    problems.push_back(quoted(record.member) + ": " + std::to_string(names.size() - kShown) +
+                       " more connections: " + what);
   }
 }
 
@@ -51,7 +53,8 @@ std::string round_of(const Record& record) { return "round " + record.round.valu
 
 }  // namespace
 
-std::vector<std::string> check_round(const std::vector<std::string>& folders, const std::vector<const Record*>& records) {
+std::vector<std::string> check_round(const std::vector<std::string>& folders,
+                                     const std::vector<const Record*>& records) {
   std::vector<std::string> problems;
   const Record* first = nullptr;
   std::map<MemberId, std::string> found;
@@ -63,7 +66,8 @@ std::vector<std::string> check_round(const std::vector<std::string>& folders, co
       problems.push_back(folders[i] + ": is of " + round_of(*record) + ", others are of " + round_of(*first));
       continue;
     }
-    if (std::set(record->members.begin(), record->members.end()) != std::set(first->members.begin(), first->members.end())) {
+    if (std::set(record->members.begin(), record->members.end()) !=
+        std::set(first->members.begin(), first->members.end())) {
       problems.push_back(folders[i] + ": its record lists other members than that of " + quoted(first->member));
     }
     if (const auto [other, is_new] = found.emplace(record->member, folders[i]); !is_new) {
@@ -76,7 +80,9 @@ std::vector<std::string> check_round(const std::vector<std::string>& folders, co
     if (!found.contains(member)) problems.push_back(quoted(member) + " of " + round_of(*first) + " is missing");
   }
   for (const auto& [member, folder] : found) {
-    if (!members.contains(member)) problems.push_back(folder + ": " + quoted(member) + " is not a member of its own round");
+    if (!members.contains(member)) {
+      problems.push_back(folder + ": " + quoted(member) + " is not a member of its own round");
+    }
   }
   return problems;
 }

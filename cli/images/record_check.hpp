@@ -1,5 +1,5 @@
-/// Whether the records of several images folders make one whole round, and whether a folder's sockets are those that its
-/// record tells of. Pure: the records have been read already.
+/// Whether the records of several images folders make one whole round, and whether a folder's sockets are those that
+/// its record tells of. Pure: the records have been read already.
 #pragma once
 
 #include <string>
@@ -21,8 +21,8 @@ namespace lockstep::images {
 /// yet, TIME_WAIT), and closed ones, which the kernel lists no more. At most a few lines, however much is wrong.
 [[nodiscard]] std::vector<std::string> compare_with_record(const Record& record, const TcpImages& images);
 
-/// The ends among `alone`, for which no other end was found, that the record's labels call internal: the broker saw both
-/// ends when all pods were locked, so one of them has not been saved. A few lines.
+/// The ends among `alone`, for which no other end was found, that the record's labels call internal: the broker saw
+/// both ends when all pods were locked, so one of them has not been saved. A few lines.
 [[nodiscard]] std::vector<std::string> compare_with_labels(const Record& record, const std::vector<TcpEnd>& alone);
 
 }  // namespace lockstep::images

@@ -10,9 +10,9 @@
 
 namespace lockstep::images {
 
-/// One end of a connection. The numbers are those of CRIU's tcp-stream image (soccr/soccr.c: refresh_sk(), get_queue()).
-/// A FIN has a sequence number like a byte, and is in `written` and `received` once it is queued or has come; the three
-/// counts are of bytes alone.
+/// One end of a connection. The numbers are those of CRIU's tcp-stream image (soccr/soccr.c: refresh_sk(),
+/// get_queue()). A FIN has a sequence number like a byte, and is in `written` and `received` once it is queued or has
+/// come; the three counts are of bytes alone.
 struct TcpEnd {
   Endpoint local;
   Endpoint remote;
@@ -34,7 +34,8 @@ struct TcpImages {
 };
 
 /// Reads a folder: whether its dump was finished (inventory.img), the list of sockets (files.img, or inetsk.img of old
-/// CRIUs), and the tcp-stream image of each connection. Fails only when the folder itself can't be read; everything else is among the problems.
+/// CRIUs), and the tcp-stream image of each connection. Fails only when the folder itself can't be read; everything
+/// else is among the problems.
 [[nodiscard]] Result<TcpImages> read_tcp_images(const std::string& folder);
 
 }  // namespace lockstep::images

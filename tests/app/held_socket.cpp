@@ -38,8 +38,8 @@ void HeldSocket::close() { socket_.reset(); }
 void HeldSocket::work() {
   if (socket_) send_some();
   if (socket_ && reading_ && !end_of_file_) read_some();
-  if (!socket_ || reading_) return;
-  // Whoever does not read hears of an error nevertheless.
+  if (!socket_ || (reading_ && !end_of_file_)) return;
+  // Whoever does not read, or no more, hears of an error nevertheless.
   int number = 0;
   socklen_t size = sizeof number;
   ::getsockopt(socket_.get(), SOL_SOCKET, SO_ERROR, &number, &size);

@@ -37,8 +37,12 @@ class EndToEnd : public ::testing::Test {
   /// The application runs to its last message without a fault, and lockstep leaves nothing behind.
   static void expect_good_end(Cluster& cluster, const Traffic& traffic) {
     EXPECT_THAT(traffic.finish(), IsEmpty());
+    expect_nothing_left(cluster, traffic.pids());
+  }
+
+  /// Ends broker and agents: no file, no rule, no process is left, but for the application's.
+  static void expect_nothing_left(Cluster& cluster, const std::vector<pid_t>& application) {
     EXPECT_THAT(cluster.shut_down(), IsEmpty());
-    const std::vector<pid_t> application = traffic.pids();
     for (const pid_t child : children_of_this_process()) {
       const bool expected =
           std::ranges::find(application, child) != application.end() || Reaper::instance().started(child);

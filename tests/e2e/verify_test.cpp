@@ -1,4 +1,5 @@
-/// lockstep verify against what CRIU really writes: a coordinated checkpoint fits, one that was not coordinated does not.
+/// lockstep verify against what CRIU really writes: a coordinated checkpoint fits, one that was not coordinated does
+/// not.
 #include <nlohmann/json.hpp>
 
 #include "tests/e2e/end_to_end.hpp"
@@ -25,12 +26,13 @@ class Verify : public EndToEnd {
     return report;
   }
 
-  /// Dumps a member anew, by CRIU alone, in place of the images that are there. Its record stays. While it is dumped its
-  /// pod is cut off, since CRIU fails on a connection that moves under it; nobody else's is.
+  /// Dumps a member anew, by CRIU alone, in place of the images that are there. Its record stays. While it is dumped
+  /// its pod is cut off, since CRIU fails on a connection that moves under it; nobody else's is.
   static void dump_alone(Cluster& cluster, const Traffic& traffic, const std::string& member, std::size_t pod) {
     const Namespace& netns = cluster.network().pod(pod);
-    must_run({"nft", "add table inet alone; add chain inet alone out { type filter hook output priority -400; policy drop; };"
-                     "add chain inet alone in { type filter hook input priority -400; policy drop; }"},
+    must_run({"nft",
+              "add table inet alone; add chain inet alone out { type filter hook output priority -400; policy drop; };"
+              "add chain inet alone in { type filter hook input priority -400; policy drop; }"},
              netns.path());
     const std::string external = "net[" + std::to_string(netns.inode()) + "]:pod";
     const CommandResult dump = run_command({criu_path(), "dump", "-t", std::to_string(traffic.pid_of(member)), "-D",

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <sstream>
 #include <stdexcept>
 
 namespace lockstep::e2e {
@@ -96,6 +97,8 @@ std::string Cluster::write_group(const std::vector<GroupMember>& members, const 
   for (const GroupMember& member : members) {
     text += "  - id: " + member.id + "\n    pidfile: " + member.id + ".pid\n    images: images/" + member.id + "\n";
     if (!member.pod.empty()) text += "    pod: " + member.pod + "\n";
+    std::istringstream settings(member.settings);
+    for (std::string line; std::getline(settings, line);) text += "    " + line + "\n";
     if (member.criu_options.empty()) continue;
     text += "    criu_options:\n";
     for (const std::string& option : member.criu_options) text += "      - \"" + option + "\"\n";

@@ -21,6 +21,7 @@ struct GroupMember {
   std::string id;
   std::string pod = {};  ///< path of a namespace to restore into; empty: not written
   std::vector<std::string> criu_options = {};
+  std::string settings = {};  ///< further keys of a member, separated by newlines
 };
 
 /// The program's path in LOCKSTEP_BIN; throws where the environment (tests/run.sh) is not set.

@@ -39,7 +39,7 @@ void leave_dead_socket(const std::string& path) {
 Message an_event(std::size_t inodes = 0) {
   HookEvent event;
   event.action = HookAction::network_lock;
-  event.socket_inodes.assign(inodes, 7);
+  event.socket_inodes.assign(inodes, std::uint64_t{1} << 40);
   return {RoundId("r"), GroupId("g"), MemberId("m"), 1, event};
 }
 
@@ -191,6 +191,14 @@ TEST_F(Server, DropsAHookThatNeverReads) {
   const Message large = an_event(200'000);
   for (int i = 0; i < 1'000 && server_->connections() > 0; ++i) server_->send(hook, large, false);
   EXPECT_EQ(server_->connections(), 0U) << "what waits for one hook is bounded";
+}
+
+// Fails today: a connection that breaks while it is written to is dropped, and nobody hears that its hook has gone.
+TEST_F(Server, DISABLED_TellsThatAHookHasGoneWhenItIsFoundOutByWriting) {
+  auto [fd, hook] = a_hook();
+  fd.reset();
+  server_->send(hook, an_event(), false);
+  EXPECT_TRUE(input_of(hook).closed);
 }
 
 TEST_F(Server, ClosesTheConnectionBehindTheLastMessage) {

@@ -14,7 +14,8 @@ using test::endpoint;
 
 /// Two members in pods of their own, with an address each.
 std::vector<MemberEnds> two_members() {
-  return {{{}, {"boot", 1}, {test::interface_address("10.0.0.1")}}, {{}, {"boot", 2}, {test::interface_address("10.0.0.2")}}};
+  return {{{}, {"boot", 1}, {test::interface_address("10.0.0.1")}},
+          {{}, {"boot", 2}, {test::interface_address("10.0.0.2")}}};
 }
 
 void add(std::vector<MemberEnds>& members, const test::Ends& ends, std::size_t a = 0, std::size_t b = 1) {
@@ -90,7 +91,8 @@ TEST(ConnectionPairs, BehindAServiceAddress) {
 TEST(ConnectionPairs, OneClientPortToSeveralServices) {
   auto members = two_members();
   for (std::uint16_t i = 0; i < 3; ++i) {
-    auto ends = connection(endpoint("10.0.0.1", 4001), endpoint("10.0.0.2", static_cast<std::uint16_t>(80 + i)), 1000U + 10U * i, 7);
+    auto ends = connection(endpoint("10.0.0.1", 4001), endpoint("10.0.0.2", static_cast<std::uint16_t>(80 + i)),
+                           1000U + 10U * i, 7);
     ends.a.remote = endpoint("10.200.0.1", static_cast<std::uint16_t>(443 + i));
     add(members, ends);
   }
@@ -146,7 +148,8 @@ TEST(ConnectionPairs, WorkGrowsInProportion) {
   auto members = two_members();
   for (std::uint32_t i = 0; i < 50'000; ++i) {
     // All to one server port, and half of the other ends useless: thousands under one key.
-    const Endpoint client = endpoint("10." + std::to_string(i / 25'000) + ".7.7", static_cast<std::uint16_t>(1 + i % 25'000));
+    const Endpoint client =
+        endpoint("10." + std::to_string(i / 25'000) + ".7.7", static_cast<std::uint16_t>(1 + i % 25'000));
     auto ends = connection(endpoint("10.0.0.1", 80), client, i * 86'028'121U, i * 15'485'863U);
     if (i % 2 == 0) ends.b.remote = ends.b.local = endpoint("10.0.0.1", 80);
     add(members, ends);

@@ -80,18 +80,14 @@ TEST(CutCheck, EndsOfStreams) {
   using enum TcpState;
   // Nothing but a's FIN, its number 1000, is or was outstanding.
   const std::vector<FinCase> cases{
-      {fin_wait1, established, 1, 0, true},    // not received
-      {fin_wait1, close_wait, 1, 1, true},     // received
-      {fin_wait2, close_wait, 1, 1, true},     // and acknowledged
-      {fin_wait1, fin_wait1, 1, 0, true},
-      {fin_wait1, closing, 1, 1, true},
-      {last_ack, fin_wait2, 1, 0, true},
-      {fin_wait2, established, 1, 0, false},   // acknowledged by somebody who has not got it
-      {fin_wait2, established, 1, 1, false},   // b's number says yes, its state no
-      {fin_wait1, established, 1, 1, false},
-      {established, close_wait, 0, 1, false},  // seen, but not sent
-      {established, close_wait, 0, 0, false},
-      {close_wait, last_ack, 0, 1, false},
+      {fin_wait1, established, 1, 0, true},  // not received
+      {fin_wait1, close_wait, 1, 1, true},   // received
+      {fin_wait2, close_wait, 1, 1, true},   // and acknowledged
+      {fin_wait1, fin_wait1, 1, 0, true},     {fin_wait1, closing, 1, 1, true},       {last_ack, fin_wait2, 1, 0, true},
+      {fin_wait2, established, 1, 0, false},  // acknowledged by somebody who has not got it
+      {fin_wait2, established, 1, 1, false},  // b's number says yes, its state no
+      {fin_wait1, established, 1, 1, false},  {established, close_wait, 0, 1, false},  // seen, but not sent
+      {established, close_wait, 0, 0, false}, {close_wait, last_ack, 0, 1, false},
   };
   for (const auto& c : cases) {
     auto ends = sample();
@@ -112,7 +108,8 @@ TEST(CutCheck, TheEndComesAfterTheLastByte) {
   EXPECT_TRUE(check_connection(ends.a, ends.b).fits());
   ends.b.state = TcpState::close_wait;
   ++ends.b.received;
-  EXPECT_EQ(check_flow(ends.a, ends.b).misfit, "the receiver has seen the end of the stream before its last bytes were sent");
+  EXPECT_EQ(check_flow(ends.a, ends.b).misfit,
+            "the receiver has seen the end of the stream before its last bytes were sent");
 }
 
 TEST(CutCheck, OfAClosedEndOnlyTheUpperBoundIsKnown) {
@@ -177,8 +174,8 @@ TEST(CutCheck, TwoInstantsFitOnlyWhenNothingWasLost) {
     const bool kept = after.acknowledged <= before.received && before.received <= after.sent &&
                       before.acknowledged <= after.received && after.received <= before.sent;
     const ConnectionCheck check = check_connection(early, late);
-    ASSERT_EQ(check.fits(), kept) << "seed " << seed << " " << to_string(early.state) << "/" << to_string(late.state) << ": "
-                                  << check.forth.misfit << check.back.misfit;
+    ASSERT_EQ(check.fits(), kept) << "seed " << seed << " " << to_string(early.state) << "/" << to_string(late.state)
+                                  << ": " << check.forth.misfit << check.back.misfit;
     misfits += kept ? 0 : 1;
   }
   EXPECT_GT(misfits, 500U);

@@ -70,7 +70,8 @@ TEST_F(ImageFileTest, WrongMagicWords) {
   EXPECT_EQ(error_of(words({kCommonMagic, kCommonMagic})), wrong);
   EXPECT_EQ(error_of(words({0x55105940, kFilesMagic})), wrong);
   EXPECT_EQ(error_of("a text file"), wrong);
-  EXPECT_EQ(error_of(words({__builtin_bswap32(kCommonMagic), 0})), path_ + ": comes from a machine of another byte order");
+  EXPECT_EQ(error_of(words({__builtin_bswap32(kCommonMagic), 0})),
+            path_ + ": comes from a machine of another byte order");
 }
 
 TEST_F(ImageFileTest, HugeSizesCostNothing) {

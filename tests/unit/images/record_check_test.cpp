@@ -70,8 +70,9 @@ TEST(RecordCheck, TableAndImages) {
   EXPECT_EQ(compare_with_record(record, images), Lines{});
   TcpImages fewer = images;
   fewer.ends.pop_back();
-  EXPECT_EQ(compare_with_record(record, fewer), (Lines{"member \"a\": connection 10.0.0.1:80 to [fd00::2]:4004 (inode 14): "
-                                                       "in the record, not in the images"}));
+  EXPECT_EQ(compare_with_record(record, fewer),
+            (Lines{"member \"a\": connection 10.0.0.1:80 to [fd00::2]:4004 (inode 14): "
+                   "in the record, not in the images"}));
   // Damage has been told of already.
   fewer.unsaved.push_back(images.ends.back());
   EXPECT_EQ(compare_with_record(record, fewer), Lines{});
@@ -91,8 +92,9 @@ TEST(RecordCheck, InternalEndsAreNotAlone) {
   for (const auto label : {ConnectionLabel::internal, ConnectionLabel::internal_service}) {
     record.labels[0].label = label;
     EXPECT_EQ(compare_with_labels(record, {}), Lines{});
-    EXPECT_EQ(compare_with_labels(record, {end}), (Lines{"member \"a\": connection 10.0.0.1:80 to 10.0.0.2:4000 (inode 10): "
-                                                         "internal by the record, but the images have no other end"}));
+    EXPECT_EQ(compare_with_labels(record, {end}),
+              (Lines{"member \"a\": connection 10.0.0.1:80 to 10.0.0.2:4000 (inode 10): "
+                     "internal by the record, but the images have no other end"}));
   }
 }
 

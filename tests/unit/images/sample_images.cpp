@@ -77,7 +77,8 @@ Endpoint endpoint(const std::string& address, std::uint16_t port) {
   result.port = port;
   if (::inet_pton(AF_INET, address.c_str(), result.address.data()) == 1) return result;
   result.family = IpFamily::v6;
-  if (::inet_pton(AF_INET6, address.c_str(), result.address.data()) != 1) throw std::runtime_error("address " + address);
+  if (::inet_pton(AF_INET6, address.c_str(), result.address.data()) != 1)
+    throw std::runtime_error("address " + address);
   return result;
 }
 

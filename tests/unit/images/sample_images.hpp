@@ -38,7 +38,8 @@ struct Ends {
   TcpEnd a;
   TcpEnd b;
 };
-[[nodiscard]] Ends connection(const Endpoint& a, const Endpoint& b, std::uint32_t forth = 1000, std::uint32_t back = 2000);
+[[nodiscard]] Ends connection(const Endpoint& a, const Endpoint& b, std::uint32_t forth = 1000,
+                              std::uint32_t back = 2000);
 
 /// Words in the machine's byte order.
 [[nodiscard]] std::string words(const std::vector<std::uint32_t>& values);
@@ -47,7 +48,7 @@ struct Ends {
 
 /// How a files image shows an end: as CRIU does, or the variants that it may hold.
 struct SocketStyle {
-  bool mapped = false;   ///< IPv4 addresses in an IPv6 socket
+  bool mapped = false;      ///< IPv4 addresses in an IPv6 socket
   bool four_words = false;  ///< IPv4 addresses of an old CRIU
 };
 [[nodiscard]] std::string socket_entry(const TcpEnd& end, const SocketStyle& style = {});

@@ -21,9 +21,17 @@ void TcpModel::step() {
   End& other = ends_[1 - who];
   const auto part = [this](std::uint64_t from, std::uint64_t to) { return from + random_() % (to - from + 1); };
   switch (random_() % 12) {
-    case 0: case 1: case 2: if (!end.fin) end.written += random_() % 500; break;
-    case 3: case 4: case 5: end.sent = part(end.sent, end.written); break;
-    case 6: case 7: case 8: {  // what the other has sent comes; a retransmission may bring all of it
+    case 0:
+    case 1:
+    case 2:
+      if (!end.fin) end.written += random_() % 500;
+      break;
+    case 3:
+    case 4:
+    case 5: end.sent = part(end.sent, end.written); break;
+    case 6:
+    case 7:
+    case 8: {  // what the other has sent comes; a retransmission may bring all of it
       end.received = part(end.received, other.sent);
       if (other.fin && end.received == other.written && !end.fin_received) {
         end.fin_received = true;

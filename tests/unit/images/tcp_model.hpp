@@ -1,5 +1,5 @@
-/// Two TCP ends that talk over a lossy, reordering-free wire, one small step at a time: just enough of the kernel's rules
-/// to say what a save at any instant looks like.
+/// Two TCP ends that talk over a lossy, reordering-free wire, one small step at a time: just enough of the kernel's
+/// rules to say what a save at any instant looks like.
 #pragma once
 
 #include <array>
@@ -28,7 +28,7 @@ class TcpModel {
 
  private:
   struct End {
-    std::uint64_t first = 0;  ///< its initial sequence number, so that numbers wrap
+    std::uint64_t first = 0;                                ///< its initial sequence number, so that numbers wrap
     std::uint64_t acknowledged = 0, sent = 0, written = 0;  ///< absolute; FIN included once it is queued, or sent
     std::uint64_t received = 0, read = 0;                   ///< of the other's numbers
     bool fin = false;

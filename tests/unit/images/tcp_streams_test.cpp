@@ -135,12 +135,14 @@ TEST_F(TcpStreamsTest, EveryCutOfTheListIsTold) {
 
 TEST_F(TcpStreamsTest, MissingFiles) {
   EXPECT_EQ(read_tcp_images(dir_ / "nothing").error().sys_errno, ENOENT);
-  EXPECT_EQ(read().problems, std::vector{dir_ / "files.img" + std::string(": is missing: this is no folder of CRIU's images")});
+  EXPECT_EQ(read().problems,
+            std::vector{dir_ / "files.img" + std::string(": is missing: this is no folder of CRIU's images")});
   write_files(test::file_entry(sample()));
   const TcpImages images = read();
   ASSERT_EQ(images.problems.size(), 1U);
-  EXPECT_EQ(images.problems[0], dir_ / "tcp-stream-abc.img" +
-                                    std::string(": is missing: the connection 10.0.0.1:80 to 10.0.0.2:40000 has not been saved"));
+  EXPECT_EQ(images.problems[0],
+            dir_ / "tcp-stream-abc.img" +
+                std::string(": is missing: the connection 10.0.0.1:80 to 10.0.0.2:40000 has not been saved"));
 }
 
 TEST_F(TcpStreamsTest, AnUnfinishedDump) {
@@ -151,7 +153,8 @@ TEST_F(TcpStreamsTest, AnUnfinishedDump) {
     EXPECT_EQ(read().problems, std::vector{dir_ / "inventory.img" + std::string(": is cut off")}) << size;
   }
   std::filesystem::remove(dir_ / "inventory.img");
-  EXPECT_EQ(read().problems, std::vector{dir_ / "inventory.img" + std::string(": is missing: the dump was not finished")});
+  EXPECT_EQ(read().problems,
+            std::vector{dir_ / "inventory.img" + std::string(": is missing: the dump was not finished")});
   EXPECT_EQ(read().ends.size(), 1U);  // shown all the same
 }
 
@@ -204,7 +207,9 @@ TEST_F(TcpStreamsTest, SocketsThatMakeNoSense) {
   EXPECT_TRUE(is_refused([](Socket& socket) { socket.set_family(AF_UNIX); }));
   EXPECT_TRUE(is_refused([](Socket& socket) { socket.set_family(AF_INET6); }));
   EXPECT_TRUE(is_refused([](Socket& socket) { socket.clear_src_addr(); }));
-  EXPECT_TRUE(is_refused([](Socket& socket) { for (int i = 0; i < 4; ++i) socket.add_dst_addr(1); }));
+  EXPECT_TRUE(is_refused([](Socket& socket) {
+    for (int i = 0; i < 4; ++i) socket.add_dst_addr(1);
+  }));
   EXPECT_TRUE(is_refused([](Socket& socket) { socket.set_dst_port(65536); }));
   EXPECT_TRUE(is_refused([](Socket& socket) { socket.set_state(0); }));
   EXPECT_TRUE(is_refused([](Socket& socket) { socket.set_state(13); }));

@@ -113,7 +113,8 @@ TEST_F(VerifyImagesTest, ImagesOfAnUncommittedRound) {
   std::filesystem::rename(dir_ / "one/lockstep.record", dir_ / "one/lockstep.record.part");
   const CutSummary summary = verify();
   ASSERT_EQ(summary.problems.size(), 2U);
-  EXPECT_EQ(summary.problems[0], dir_ / "one/lockstep.record" + std::string(": is missing: this is no member of a committed checkpoint"));
+  EXPECT_EQ(summary.problems[0],
+            dir_ / "one/lockstep.record" + std::string(": is missing: this is no member of a committed checkpoint"));
   EXPECT_EQ(summary.connections.size(), 4U);  // shown all the same
 }
 
@@ -124,7 +125,8 @@ TEST_F(VerifyImagesTest, ARecordOfAnotherDump) {
 
 TEST_F(VerifyImagesTest, AnEndThatTheBrokerSawAndCriuDidNotSave) {
   // Both records and the images agree about the one end; the other end's socket is in neither.
-  Record record = record_of("server", {"server", "one", "two"}, {clients_[0].a, clients_[1].a, clients_[2].a, clients_[3].a, stranger_}, 1);
+  Record record = record_of("server", {"server", "one", "two"},
+                            {clients_[0].a, clients_[1].a, clients_[2].a, clients_[3].a, stranger_}, 1);
   record.labels[4].label = ConnectionLabel::internal;
   images::test::write_record(dir_ / "server", record);
   const CutSummary summary = verify();
@@ -133,7 +135,8 @@ TEST_F(VerifyImagesTest, AnEndThatTheBrokerSawAndCriuDidNotSave) {
 }
 
 TEST_F(VerifyImagesTest, TcpCloseProvesNothingAndSaysSo) {
-  for (const std::string& folder : folders()) images::test::write_file(folder + "/inventory.img", images::test::inventory_image(true));
+  for (const std::string& folder : folders())
+    images::test::write_file(folder + "/inventory.img", images::test::inventory_image(true));
   const CutSummary summary = verify();
   EXPECT_TRUE(summary.consistent());
   EXPECT_TRUE(summary.connections.empty());

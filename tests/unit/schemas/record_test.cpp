@@ -20,7 +20,8 @@ TEST(Record, ComesBackAsItWasWritten) {
 
 TEST(Record, WithTwoHundredThousandSocketsFitsIntoAFrame) {
   Record record = test::a_record();
-  record.sockets.assign(200'000, test::largest_socket());
+  record.sockets.assign(200'000, test::busy_socket());
+  record.labels.assign(200'000, {ConnectionLabel::internal, Doubt::none, 1, 199'999});
   const std::string file = encode_record(record);
   EXPECT_LT(file.size(), kMaxFrame);
   ASSERT_TRUE(decode_record(file));
@@ -73,6 +74,15 @@ TEST(Record, TellsWhatIsWrong) {
   }
 }
 
+TEST(Record, WhoseLabelsDoNotBelongToItsSocketsIsRefused) {
+  Record record = test::a_record();
+  record.labels.clear();
+  EXPECT_FALSE(decode_record(encode_record(record)));
+  record = test::a_record();
+  record.labels[0].peer_member = 2;  // of two members
+  EXPECT_FALSE(decode_record(encode_record(record)));
+}
+
 TEST(Record, ThatIsAMessageOrTheOtherWayRoundIsRefused) {
   EXPECT_FALSE(decode_record(encode(Message{{}, {}, {}, 1, Alive{}})));
   EXPECT_FALSE(decode(encode_record(test::a_record())));
@@ -80,10 +90,10 @@ TEST(Record, ThatIsAMessageOrTheOtherWayRoundIsRefused) {
 
 TEST(Record, OfAKnownFileIsReadByEveryLaterVersion) {
   // The smallest record, byte by byte: files on disk outlive the program that wrote them.
-  const std::string body("\x9a\xa1r\xa1g\xa1m\x90\x92\xa0\x00\x00\xc2\x00\x90\x90", 16);
-  std::string file = encode_record({RoundId("r"), GroupId("g"), MemberId("m"), {}, {}, 0, false, 0, {}, {}});
+  const std::string body("\x9b\xa1r\xa1g\xa1m\x90\x92\xa0\x00\x00\xc2\x00\x90\x90\x90", 17);
+  std::string file = encode_record({RoundId("r"), GroupId("g"), MemberId("m"), {}, {}, 0, false, 0, {}, {}, {}});
   EXPECT_EQ(file.substr(kHeader), body);
-  EXPECT_EQ(file.substr(0, 21), std::string("LOCKSTEP-RECORD\n\x01\0\0\0\x10", 21));
+  EXPECT_EQ(file.substr(0, 21), std::string("LOCKSTEP-RECORD\n\x01\0\0\0\x11", 21));
   ASSERT_TRUE(decode_record(file));
 }
 

@@ -3,17 +3,25 @@
 #pragma once
 
 #include <cstddef>
+#include <ostream>
 #include <string>
 #include <type_traits>
 #include <vector>
 
 #include "schemas/messages.hpp"
 
-namespace lockstep::test {
+namespace lockstep {
+
+/// What a failed test prints of a message.
+inline void PrintTo(const Message& message, std::ostream* out) { *out << type_name(message.body); }
+
+namespace test {
 
 /// In the order of Body's alternatives, each exactly once.
 [[nodiscard]] std::vector<Message> every_message();
 [[nodiscard]] Socket a_socket();
+/// One as kernels show them on a busy day.
+[[nodiscard]] Socket busy_socket();
 /// A socket all of whose numbers have their largest value: the most bytes that one can need.
 [[nodiscard]] Socket largest_socket();
 [[nodiscard]] Record a_record();
@@ -61,4 +69,5 @@ template <class T>
       T::fields(value));
 }
 
-}  // namespace lockstep::test
+}  // namespace test
+}  // namespace lockstep
