@@ -43,8 +43,9 @@ class Connections : public EndToEnd {
 
   /// The member's connections: those given, and none of any other kind.
   static void expect_counts(const json& report, const std::string& id, const std::map<std::string, int>& expected) {
+    const json connections = of_member(report, id).value("connections", json::object());
     std::map<std::string, int> found;
-    for (const auto& [kind, count] : of_member(report, id).value("connections", json::object()).items()) {
+    for (const auto& [kind, count] : connections.items()) {
       if (count != 0) found[kind] = count;
     }
     EXPECT_EQ(found, expected) << id;

@@ -222,8 +222,10 @@ TEST_P(LockListingTest, LocksListsEveryPodWithAProcessInIt) {
   EXPECT_GT(lock["lease_remaining_ms"], 10'000);
   EXPECT_LT(lock["age_ms"], 10'000);
   ::testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStderr();
   EXPECT_EQ(cli::run_unlock_command({.pod = "net:[" + std::to_string(inode) + "]"}), cli::kDone);
   EXPECT_THAT(::testing::internal::GetCapturedStdout(), HasSubstr("removed"));
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("round r1"));
   EXPECT_TRUE(open());
 }
 

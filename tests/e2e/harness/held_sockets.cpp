@@ -60,7 +60,7 @@ HeldSockets::HeldSockets(const Cluster& cluster, std::string id, const Namespace
 
 pid_t HeldSockets::pid() const { return std::stoi(read_file(dir_ / (id_ + ".pid"))); }
 
-void HeldSockets::tell(const std::vector<std::string>& commands) {
+void HeldSockets::tell(std::initializer_list<std::string> commands) {
   std::ofstream file(dir_ / (id_ + ".commands"), std::ios::app);
   for (const std::string& command : commands) file << command << '\n';
   file.close();
@@ -72,7 +72,7 @@ void HeldSockets::tell(const std::vector<std::string>& commands) {
         return !report.is_discarded() && report.at("obeyed") == told_;
       },
       10s);
-  if (!obeyed) throw std::runtime_error(id_ + " does not obey: " + commands.front());
+  if (!obeyed) throw std::runtime_error(id_ + " does not obey: " + *commands.begin());
   if (!report.at("failures").empty()) throw std::runtime_error(id_ + ": " + report.at("failures").dump());
 }
 

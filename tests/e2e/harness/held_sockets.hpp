@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,8 +35,8 @@ class HeldSockets {
   [[nodiscard]] const std::string& id() const { return id_; }
   [[nodiscard]] pid_t pid() const;
   /// Has commands (tests/app/sockets_main.cpp) obeyed; throws when one fails.
-  void tell(const std::vector<std::string>& commands);
-  void tell(const std::string& command) { tell(std::vector{command}); }
+  void tell(std::initializer_list<std::string> commands);
+  void tell(const std::string& command) { tell({command}); }
 
   /// Throws when there is none of that name.
   [[nodiscard]] HeldSocket socket(const std::string& name) const;
