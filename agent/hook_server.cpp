@@ -46,6 +46,7 @@ Result<HookServer> HookServer::listen(const std::string& path) {
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("remove " + path);
 
   HookServer server;
+  server.reserve_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   server.listener_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!server.listener_) return fail_errno("socket(AF_UNIX)");
   const mode_t before = ::umask(0177);
@@ -85,9 +86,18 @@ std::vector<HookServer::Interest> HookServer::interests() const {
 }
 
 void HookServer::accept_all() {
-  while (connections_.size() < kMaxConnections) {
+  while (true) {
     Fd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!connection && (errno == EMFILE || errno == ENFILE)) {
+      // Turned away rather than left in the queue, where it would keep the listener readable and the loop busy.
+      reserve_.reset();
+      connection.reset(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      connection.reset();
+      reserve_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+      return;
+    }
     if (!connection) return;
+    if (connections_.size() >= kMaxConnections) continue;
     const auto peer = peer_credentials(connection.get());
     if (!peer || (peer->uid != 0 && peer->uid != ::geteuid())) continue;
     add(std::move(connection));
@@ -122,8 +132,8 @@ HookInput HookServer::read(HookId hook) {
 void HookServer::send(HookId hook, const Message& message, bool last) {
   const auto connection = connections_.find(hook);
   if (connection == connections_.end()) return;
-  // A hook that does not read is as good as gone; closing is what it will notice.
-  if (!connection->second.writer.queue(encode(message))) return drop(hook);
+  // A hook that does not read is as good as gone.
+  if (!connection->second.writer.queue(encode(message))) return break_off(connection->second);
   connection->second.closing = connection->second.closing || last;
   flush(hook);
 }
@@ -132,7 +142,14 @@ void HookServer::flush(HookId hook) {
   const auto connection = connections_.find(hook);
   if (connection == connections_.end()) return;
   const auto flushed = connection->second.writer.flush(connection->second.fd.get());
-  if (!flushed || (connection->second.closing && connection->second.writer.pending() == 0)) drop(hook);
+  if (!flushed) return break_off(connection->second);
+  if (connection->second.closing && connection->second.writer.pending() == 0) drop(hook);
+}
+
+void HookServer::break_off(Connection& connection) {
+  // Not dropped: it becomes readable at its end, and read() tells whoever has to know that this hook is gone.
+  ::shutdown(connection.fd.get(), SHUT_RDWR);
+  connection.writer = FrameWriter(2 * kMaxFrame);
 }
 
 }  // namespace lockstep::agent

@@ -61,8 +61,10 @@ class HookServer {
 
   HookServer() = default;
   void add(Fd connection);
+  void break_off(Connection& connection);
 
   Fd listener_;
+  Fd reserve_;                 ///< given up for a moment to turn a connection away when there are no descriptors left
   std::string path_;
   std::map<HookId, Connection> connections_;
   HookId next_ = 1;

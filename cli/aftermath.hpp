@@ -10,7 +10,7 @@ namespace lockstep::cli {
 
 /// Removes what an earlier round left in the images folders and would be mistaken for this round's: on dump the record
 /// (a failed dump must not leave new images beside an old record), on restore CRIU's pidfile (CRIU does not replace
-/// it).
+/// it). On restore into the pod of the dump it also hides the connection-tracking table from CRIU.
 [[nodiscard]] Result<void> clear_images(Operation operation, const std::vector<ReadyMember>& members);
 
 /// Brings a committed checkpoint's images to the disk, checks that the trees have gone (dump and kill) or run on

@@ -17,8 +17,8 @@ namespace lockstep {
 
 /// The largest frame that is sent or accepted, in bytes: room for a table of 200,000 sockets. A broker refuses more
 /// before it allocates (ZMQ_MAXMSGSIZE), an agent before it reads.
-inline constexpr std::size_t kMaxFrame = std::size_t{20} << 20;
-inline constexpr std::size_t kMaxSockets = 250'000;   ///< entries of one table, and socket inodes of one tree
+inline constexpr std::size_t kMaxFrame = std::size_t{24} << 20;
+inline constexpr std::size_t kMaxSockets = 200'000;   ///< entries of one table, and socket inodes of one tree
 inline constexpr std::size_t kMaxMembers = 4'096;     ///< members of one round, agents and rounds in a status
 inline constexpr std::size_t kMaxText = 4'096;        ///< bytes of any text but a record
 

@@ -337,9 +337,10 @@ void AgentCore::check_drains(TimePoint now, Outbox& out) {
     ++drain;  // let_go() erases the entry
     if (now < state.next_check) continue;
     const auto pod = locks_.pod_of(holder);
-    // A namespace that can't be read any more has nobody left in it.
     const auto sockets = pod ? network_.sockets(*pod, state.inodes) : Result<SocketTable>();
-    if (sockets && !sockets->empty()) {
+    // A pod that is not there any more has nobody left in it. Any other error says nothing about them.
+    const bool gone = sockets ? sockets->empty() : sockets.error().code == ErrorCode::not_found;
+    if (!gone) {
       const milliseconds interval = std::min(state.interval * 2, settings_.last_drain_check);
       drains_[holder] = Drain{state.inodes, now + interval, interval};
       continue;

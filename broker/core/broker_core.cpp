@@ -11,6 +11,15 @@ namespace {
 /// Agents listed in one status: more than the format's limit would make a message that nobody can read.
 constexpr std::size_t kMaxListed = 4096;
 
+/// What only agents and their relays say, and what only clients do. Anything else is told apart by its type alone.
+bool is_theirs(Role role, const Body& body) {
+  const bool of_agents = std::holds_alternative<HookEvent>(body) || std::holds_alternative<HookGone>(body) ||
+                         std::holds_alternative<Ready>(body);
+  const bool of_clients = std::holds_alternative<OpenRound>(body) || std::holds_alternative<AbortRound>(body) ||
+                          std::holds_alternative<MemberResult>(body);
+  return role == Role::client ? !of_agents : !of_clients;
+}
+
 }  // namespace
 
 BrokerCore::BrokerCore(CoreSettings settings, TimePoint now, std::int64_t unix_ms)
@@ -31,6 +40,10 @@ void BrokerCore::on_message(const PeerId& from, const Message& message, TimePoin
     out.send(from, Message{message.round, message.group, message.member, message.sequence,
                            Refused{"say Hello first", true}});
     return;
+  }
+  if (const Peer* peer = directory_.find(from); peer != nullptr && !is_theirs(peer->hello.role, message.body)) {
+    return refuse(sender, std::string(type_name(message.body)) + " is not for a peer that came as " +
+                              std::string(to_string(peer->hello.role)));
   }
   std::visit([&](const auto& body) { on(sender, body); }, message.body);
 }

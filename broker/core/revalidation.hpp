@@ -54,9 +54,11 @@ struct FoundMember {
 /// All differences, by member in the order given; none where everything fits. Checked:
 /// - each connection that is to come back is there, in an allowed state, with the queues it had; each listener too
 /// - each that is to be closed is gone, and there is no socket that was not saved
-/// - the other end of an internal connection is a member's, names this one as its peer, and has received at least what
-///   this one has seen acknowledged (by the saved counts; an upper bound would be wrong after an earlier restore)
+/// - the other end of an internal connection is a member's, and names this one as its peer
 /// - the addresses of connections that come back are addresses of the new pod
+/// The two ends' byte counts are not compared: in a connection that had been restored before, what was under way at that
+/// time counts as acknowledged at the one end (it is sent again) and not as received at the other (which had it). That
+/// the saved ends fit is proved by their sequence numbers, when they are dumped (cli/verify_images.hpp).
 /// `saved` and `found` are parallel. Linear in the number of sockets.
 [[nodiscard]] std::vector<ConnectionDifference> revalidate(std::span<const SavedMember> saved,
                                                  std::span<const FoundMember> found);

@@ -260,6 +260,10 @@ std::optional<std::string> Round::record_objection(Member& member, const HookEve
 }
 
 void Round::order(Member& member, const Directory& directory, TimePoint now, Outbox& out) {
+  // A runtime's pre-restore comes before anybody knows the pod; the lock order prepares it as well.
+  if (phase() == Phase::prepare && plan_.operation == Operation::restore && !member.plan.pod.known()) {
+    return member_ready(member, now, out);
+  }
   const bool store = phase() == Phase::commit && plan_.operation == Operation::dump;
   const Peer* owner = store ? directory.find(member.relay) : directory.owner_of(member.plan.pod);
   if (owner == nullptr) {

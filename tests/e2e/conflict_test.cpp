@@ -21,10 +21,11 @@ class Conflict : public Connections {
     expect_unlocked(cluster_, 5s);
   }
 
-  /// The restore is refused for a reason that has all of `words`, and nothing has been started.
-  void expect_refused(const std::vector<std::string>& words) {
+  /// The restore is refused on behalf of `culprit`, for a reason that has all of `words`, and nothing has been started.
+  void expect_refused(const std::string& culprit, const std::vector<std::string>& words) {
     const json report = report_of(cluster_, {"restore", group_}, 1);
     EXPECT_EQ(report["verdict"], "aborted");
+    EXPECT_EQ(report["culprit"], culprit);
     for (const std::string& word : words) EXPECT_THAT(report["reason"].dump(), HasSubstr(word));
     // No task, not even for a moment: CRIU has not got as far as to write its first line about one.
     for (const HeldSockets* member : {&server_, &client_}) {
@@ -58,7 +59,7 @@ TEST_F(Conflict, APortThatAnotherProcessHasTakenIsNamed) {
     HeldSockets guest(cluster_, "guest", cluster_.network().pod(1));
     squatter.tell("listen in 7000");
     connect(guest, "out", Network::address4(0) + ":7000", squatter, "in.1");
-    expect_refused({"server", ":7000", "held by", std::to_string(squatter.pid()), "end it, or restore into another pod"});
+    expect_refused("server", {":7000", "held by", std::to_string(squatter.pid()), "end it, or restore into another pod"});
     expect_alive(guest, "out", squatter, "in.1");
   }
   // Both have ended, as the reason says they must: that is all it takes.
@@ -88,7 +89,7 @@ TEST_F(Conflict, LeftoversOfClosedConnectionsAreCleared) {
 TEST_F(Conflict, AnAddressThatThePodHasNotIsNamed) {
   const std::string address = Network::address4(1) + "/24";
   must_run({"ip", "addr", "del", address, "dev", "eth0"}, pod(1));
-  expect_refused({"client", Network::address4(1), "missing from the pod"});
+  expect_refused("client", {Network::address4(1), "missing from the pod"});
   must_run({"ip", "addr", "add", address, "dev", "eth0"}, pod(1));
   (void)restore_with_notes();
   expect_good_end(cluster_, {&server_, &client_});

@@ -21,9 +21,14 @@ class Revalidation : public Connections {
     return cluster_.write_group(group_of({&server_, &client_}), kShortBounds);
   }
   [[nodiscard]] std::string closing_group(const std::string& settings) const {
+    return cluster_.write_group(members_with_a_closing_client(), kShortBounds + settings);
+  }
+  [[nodiscard]] std::vector<GroupMember> members_with_a_closing_client() const {
     std::vector<GroupMember> members = group_of({&server_, &client_});
-    members[1].criu_options = {"--tcp-close"};
-    return cluster_.write_group(members, kShortBounds + settings);
+    // Among the options of its members lockstep does not suffer it.
+    write_file(cluster_.dir() / "criu.conf", "tcp-close\n");
+    members[1].criu_options = {"--config", cluster_.dir() / "criu.conf"};
+    return members;
   }
 
   Cluster cluster_;
@@ -66,8 +71,7 @@ TEST_F(Revalidation, WarnItIsReported) {
 
 /// The member whose connection is not as it was decides, not its peer.
 TEST_F(Revalidation, AMembersWordGoesBeforeItsGroups) {
-  std::vector<GroupMember> members = group_of({&server_, &client_});
-  members[1].criu_options = {"--tcp-close"};
+  std::vector<GroupMember> members = members_with_a_closing_client();
   members[1].settings = "revalidate: warn";
   const std::string group = cluster_.write_group(members, kShortBounds + "revalidate: strict\n");
   EXPECT_EQ(report_of(cluster_, {"restore", group}, 0)["differences"].size(), 1U);

@@ -217,5 +217,25 @@ TEST_F(PreflightTest, ClearsWhatAnEarlierRoundLeft) {
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path("images/a")));
 }
 
+TEST_F(PreflightTest, OnlyAnotherPodGetsTheTrackedConnections) {
+  std::vector<ReadyMember> members(1);
+  members[0].member = &group_.members[0];
+  members[0].pod = PodId{"boot", 7};
+  members[0].record.emplace().pod = PodId{"boot", 7};
+  folder_.write("images/a/netns-ct-9.img", "x");
+  const auto there = [this] { return std::filesystem::exists(folder_.path("images/a/netns-ct-9.img")); };
+  ASSERT_TRUE(clear_images(Operation::restore, members));
+  EXPECT_FALSE(there());
+  ASSERT_TRUE(clear_images(Operation::restore, members));
+  EXPECT_FALSE(there());
+  members[0].pod.netns_inode = 8;
+  ASSERT_TRUE(clear_images(Operation::restore, members));
+  EXPECT_TRUE(there());
+  members[0].pod.netns_inode = 7;
+  ASSERT_TRUE(clear_images(Operation::restore, members));
+  ASSERT_TRUE(clear_images(Operation::dump, members));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path("images/a")));
+}
+
 }  // namespace
 }  // namespace lockstep::cli

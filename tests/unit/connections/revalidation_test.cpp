@@ -191,11 +191,10 @@ TEST_F(Revalidation, TheRecordsDoNotBelongTogether) {
   EXPECT_EQ(differences().front(), "member web: expected a label for each of 2 sockets, found 0 labels");
 }
 
-TEST_F(Revalidation, AcknowledgedButNotReceivedIsNoCut) {
+/// As they are after an earlier restore with bytes under way: those were acknowledged twice, and received once.
+TEST_F(Revalidation, CountsOfARestoredConnectionNeedNotFit) {
   saved_[0][0].bytes_acked = 252;
-  expect(
-      "member web: 10.0.0.1:5000 > 10.0.0.2:80: expected member db has received 251 bytes or more, found 250 bytes "
-      "received");
+  EXPECT_TRUE(differences().empty());
 }
 
 }  // namespace
