@@ -88,7 +88,9 @@ void check_nothing_left(const ReadyMember& ready, Report& report) {
                          " behind, which must not run on without the others: kill it");
 }
 
-bool is_tracking_image(const std::string& name) { return name.starts_with("netns-ct-") || name.starts_with("netns-exp-"); }
+bool is_tracking_image(const std::string& name) {
+  return name.starts_with("netns-ct-") || name.starts_with("netns-exp-");
+}
 
 /// CRIU saves and restores a pod's whole connection-tracking table, though the pod is not its own: into the pod that it
 /// was saved from, it would put everybody's entries back to what they were then, or fail where the kernel refuses that

@@ -93,7 +93,8 @@ Result<std::string> neighbour_agent() {
   const std::string_view own(path.data(), static_cast<std::size_t>(size));
   const std::string folder(own.substr(0, own.rfind('/') + 1));
   const std::string neighbour = folder + "lockstep-agent";
-  return ::access(neighbour.c_str(), X_OK) == 0 ? neighbour : folder + "../sbin/lockstep-agent";
+  const std::string installed = folder + "../sbin/lockstep-agent";
+  return ::access(neighbour.c_str(), X_OK) != 0 && ::access(installed.c_str(), X_OK) == 0 ? installed : neighbour;
 }
 
 /// posix_spawn() with `hook_end` as kRelayFd, and with the signal settings that a daemon expects.

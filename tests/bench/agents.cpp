@@ -77,7 +77,8 @@ void Agents::greet() {
 }
 
 void Agents::test_subscriptions() {
-  // PUB does not tell when a subscription stands. Aborted rounds are published: one that everybody hears of is the proof.
+  // PUB does not tell when a subscription stands. Aborted rounds are published: one that everybody hears of is the
+  // proof.
   do {
     open_round();
     released_ = 0;
@@ -141,7 +142,8 @@ void Agents::on_answer(std::size_t index, std::string_view bytes) {
   const Message message = decoded(bytes);
   if (std::holds_alternative<Welcome>(message.body)) ++welcomes_;
   if (std::holds_alternative<Heartbeat>(message.body)) ++echoes_;
-  if (const auto* refused = std::get_if<Refused>(&message.body)) throw std::runtime_error("refused: " + refused->reason);
+  if (const auto* refused = std::get_if<Refused>(&message.body))
+    throw std::runtime_error("refused: " + refused->reason);
   const auto* order = std::get_if<Order>(&message.body);
   if (order == nullptr || order->phase != phase_) return;
   ++orders_;

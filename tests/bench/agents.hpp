@@ -1,5 +1,5 @@
-/// Simulated agents, one for each member of a round, in one loop of one thread: everything that a real agent says to the
-/// broker, and nothing of what it does. And the client that opens rounds for them.
+/// Simulated agents, one for each member of a round, in one loop of one thread: everything that a real agent says to
+/// the broker, and nothing of what it does. And the client that opens rounds for them.
 #pragma once
 
 #include <cstdint>
@@ -62,12 +62,12 @@ class Agents {
   Readable readable_;
   RoundId round_;
   std::size_t welcomes_ = 0;
-  std::size_t echoes_ = 0;         ///< of heartbeats
-  std::size_t orders_ = 0;         ///< of this barrier, each answered with Ready
-  std::size_t released_ = 0;       ///< agents that have had the release of this barrier
+  std::size_t echoes_ = 0;    ///< of heartbeats
+  std::size_t orders_ = 0;    ///< of this barrier, each answered with Ready
+  std::size_t released_ = 0;  ///< agents that have had the release of this barrier
   TimePoint last_ready_;
   Phase phase_ = Phase::prepare;
-  std::string publication_;        ///< the newest one: everybody gets the same bytes, so decode them once
+  std::string publication_;  ///< the newest one: everybody gets the same bytes, so decode them once
   bool publication_counts_ = false;
 };
 

@@ -34,11 +34,11 @@ struct Options {
 
 /// One way to arrive, over all rounds.
 struct Measured {
-  Samples from_event;                               ///< all four barriers
+  Samples from_event;  ///< all four barriers
   Samples from_ready;
-  std::array<Samples, kActions.size()> by_action;   ///< from the event on, each barrier for itself
+  std::array<Samples, kActions.size()> by_action;  ///< from the event on, each barrier for itself
   Samples floor;
-  ProcessSize broker;                               ///< after the rounds
+  ProcessSize broker;  ///< after the rounds
 };
 
 struct Row {
@@ -62,7 +62,8 @@ void measure_floor(Row& row, int rounds) {
   EchoBarrier echo(row.members);
   for (std::size_t i = 0; i < kArrivals.size(); ++i) {
     (void)echo.pass(kArrivals[i]);  // the first one pays for cold caches
-    for (int n = 0; n < rounds * static_cast<int>(kActions.size()); ++n) row.measured[i].floor.add(echo.pass(kArrivals[i]));
+    for (int n = 0; n < rounds * static_cast<int>(kActions.size()); ++n)
+      row.measured[i].floor.add(echo.pass(kArrivals[i]));
   }
 }
 
@@ -93,14 +94,15 @@ nlohmann::json json_of(const ProcessSize& size) {
 }
 
 nlohmann::json json_of(const Row& row) {
-  nlohmann::json json{{"members", row.members},
-                      {"broker_at_rest", json_of(row.at_rest)},
-                      {"broker_soaked", json_of(row.soaked)}};
+  nlohmann::json json{
+      {"members", row.members}, {"broker_at_rest", json_of(row.at_rest)}, {"broker_soaked", json_of(row.soaked)}};
   for (std::size_t i = 0; i < kArrivals.size(); ++i) {
     const Measured& measured = row.measured[i];
     nlohmann::json& way = json[kArrivals[i] == Arrival::last_one ? "last_one" : "all_at_once"];
-    way = {{"from_event", measured.from_event.json()}, {"from_ready", measured.from_ready.json()},
-           {"floor", measured.floor.json()}, {"broker", json_of(measured.broker)}};
+    way = {{"from_event", measured.from_event.json()},
+           {"from_ready", measured.from_ready.json()},
+           {"floor", measured.floor.json()},
+           {"broker", json_of(measured.broker)}};
     for (std::size_t n = 0; n < kActions.size(); ++n) {
       way[std::string(to_string(phase_of(kActions[n])))] = measured.by_action[n].json();
     }
@@ -123,7 +125,8 @@ void print(const Row& row) {
                 kArrivals[i] == Arrival::last_one ? "last one" : "at once", text_of(measured.floor).c_str(),
                 text_of(measured.from_ready).c_str(), text_of(measured.from_event).c_str(),
                 measured.from_ready.median() / measured.floor.median());
-    for (const Samples& one : measured.by_action) std::printf("%s%.2f", &one == &measured.by_action[0] ? "" : " / ", one.median());
+    for (const Samples& one : measured.by_action)
+      std::printf("%s%.2f", &one == &measured.by_action[0] ? "" : " / ", one.median());
     std::printf("  %.1f MiB, %ld threads\n", mib(measured.broker.peak_kib), measured.broker.threads);
   }
   std::printf("       broker: %.1f MiB when all agents have connected, %.1f MiB at the end\n", mib(row.at_rest.rss_kib),
@@ -142,9 +145,11 @@ void raise_descriptor_limit() {
 void run(const Options& options) {
   nlohmann::json rows = nlohmann::json::array();
   if (!options.json) {
-    std::printf("Barrier in ms, median (min-max), until all have the release; all four phases of %d rounds each\n"
-                "    N  arrival    floor: epoll           since last Ready       since last HookEvent   Ready/"
-                "floor  prepare / lock / commit / unlock  broker's peak\n", options.rounds);
+    std::printf(
+        "Barrier in ms, median (min-max), until all have the release; all four phases of %d rounds each\n"
+        "    N  arrival    floor: epoll           since last Ready       since last HookEvent   Ready/"
+        "floor  prepare / lock / commit / unlock  broker's peak\n",
+        options.rounds);
   }
   for (const std::size_t members : options.members) {
     const Row row = measure(members, options.rounds, options.soak);
@@ -164,9 +169,12 @@ int main(int argc, char** argv) {
                "lockstep-bench-barrier");
   Options options;
   app.add_option("--members", options.members, "Numbers of members, with commas between them")
-      ->delimiter(',')->check(CLI::Range(1, 4096))->capture_default_str();
+      ->delimiter(',')
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
   app.add_option("--rounds", options.rounds, "Measured rounds for each number and way to arrive")
-      ->check(CLI::Range(1, 10'000))->capture_default_str();
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
   app.add_flag("--soak", options.soak, "After the rounds, send as many heartbeats as agents do in five minutes");
   app.add_flag("--json", options.json, "JSON instead of a table");
   CLI11_PARSE(app, argc, argv);

@@ -1,6 +1,6 @@
-/// lockstep-bench-frozen: what coordination adds to the time for which two communicating processes are frozen, by CRIU's
-/// own statistics: `lockstep checkpoint --leave-running` beside two bare `criu dump`s started together, in turns, of the
-/// same processes. Needs root, and a CRIU that can dump TCP sockets in LOCKSTEP_CRIU.
+/// lockstep-bench-frozen: what coordination adds to the time for which two communicating processes are frozen, by
+/// CRIU's own statistics: `lockstep checkpoint --leave-running` beside two bare `criu dump`s started together, in
+/// turns, of the same processes. Needs root, and a CRIU that can dump TCP sockets in LOCKSTEP_CRIU.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -49,8 +49,10 @@ double frozen_ms(const std::filesystem::path& images) {
 
 class Stage {
  public:
-  Stage() : cluster_(kPods, e2e::Agents::sidecars), traffic_(cluster_.dir(), cluster_.network(), {.rate = kMessagesPerSecond}),
-            group_(cluster_.write_group(traffic_.group())) {}
+  Stage()
+      : cluster_(kPods, e2e::Agents::sidecars),
+        traffic_(cluster_.dir(), cluster_.network(), {.rate = kMessagesPerSecond}),
+        group_(cluster_.write_group(traffic_.group())) {}
 
   [[nodiscard]] double coordinated() {
     const e2e::CommandResult result = cluster_.lockstep({"checkpoint", group_, "--leave-running"});
@@ -65,24 +67,29 @@ class Stage {
       const std::string& member = traffic_.members()[pod];
       std::filesystem::remove_all(bare_images(member));
       std::filesystem::create_directories(bare_images(member));
-      dumps.push_back(e2e::Process::start({.command = bare_command(member, pod), .log = bare_images(member) / "out.log"}));
+      dumps.push_back(
+          e2e::Process::start({.command = bare_command(member, pod), .log = bare_images(member) / "out.log"}));
     }
     for (const e2e::Process& dump : dumps) {
       if (dump.wait(kDumpLimit) == 0) continue;
-      throw std::runtime_error("criu dump: " + cli::error_lines(e2e::read_file(dump.log().parent_path() / "dump.log"), 2000));
+      throw std::runtime_error("criu dump: " +
+                               cli::error_lines(e2e::read_file(dump.log().parent_path() / "dump.log"), 2000));
     }
     return longest([&](const std::string& member) { return bare_images(member); });
   }
 
  private:
-  [[nodiscard]] std::filesystem::path bare_images(const std::string& member) const { return cluster_.dir() / "bare" / member; }
+  [[nodiscard]] std::filesystem::path bare_images(const std::string& member) const {
+    return cluster_.dir() / "bare" / member;
+  }
 
   [[nodiscard]] std::vector<std::string> bare_command(const std::string& id, std::size_t pod) {
     cli::GroupMember member;
     member.id = MemberId(id);
     member.criu = {e2e::criu_path()};
     member.images = bare_images(id).string();
-    auto argv = cli::dump_command({}, member, traffic_.pid_of(id), {"", cluster_.network().pod(pod).inode()}, true).argv;
+    auto argv =
+        cli::dump_command({}, member, traffic_.pid_of(id), {"", cluster_.network().pod(pod).inode()}, true).argv;
     const auto script = std::ranges::find(argv, "--action-script");
     argv.erase(script, script + 2);
     return argv;
@@ -130,12 +137,14 @@ void print_json(const Results& results) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Measures the frozen time of a coordinated dump against that of bare ones. Needs root, CRIU's path in "
-               "LOCKSTEP_CRIU, and lockstep's programs beside this one.",
-               "lockstep-bench-frozen");
+  CLI::App app(
+      "Measures the frozen time of a coordinated dump against that of bare ones. Needs root, CRIU's path in "
+      "LOCKSTEP_CRIU, and lockstep's programs beside this one.",
+      "lockstep-bench-frozen");
   Options options;
   app.add_option("--repetitions", options.repetitions, "Measured dumps of each kind")
-      ->check(CLI::Range(1, 10'000))->capture_default_str();
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
   app.add_flag("--json", options.json, "JSON instead of a table");
   CLI11_PARSE(app, argc, argv);
   const std::string bin = std::filesystem::path(bench::neighbour("lockstep")).parent_path();

@@ -1,5 +1,6 @@
-/// lockstep-bench-hook: what one call of the hook costs CRIU, as a whole process, through a real agent and a real broker;
-/// beside /bin/true. Needs root: the dummy tree that the calls are about lives in a network namespace of its own.
+/// lockstep-bench-hook: what one call of the hook costs CRIU, as a whole process, through a real agent and a real
+/// broker; beside /bin/true. Needs root: the dummy tree that the calls are about lives in a network namespace of its
+/// own.
 #include <sched.h>
 #include <unistd.h>
 
@@ -40,7 +41,8 @@ class Stage {
         })),
         client_(broker_.router_port()) {
     std::filesystem::create_directory(dir_ / "images");
-    wait_until("the agent", [this] { return !std::get<BrokerStatus>(client_.ask({}, GetStatus{}).body).agents.empty(); });
+    wait_until("the agent",
+               [this] { return !std::get<BrokerStatus>(client_.ask({}, GetStatus{}).body).agents.empty(); });
     wait_until("the pod", [this] { return namespace_of(tree_.pid()) != namespace_of(::getpid()); });
   }
 
@@ -68,8 +70,9 @@ class Stage {
 
   [[nodiscard]] std::string agent_config() const {
     const auto endpoint = [](std::uint16_t port) { return "tcp://127.0.0.1:" + std::to_string(port); };
-    e2e::write_file(dir_ / "agent.yaml", "broker: " + endpoint(broker_.router_port()) + "\nreleases: " +
-                                             endpoint(broker_.publisher_port()) + "\nsocket_dir: " + socket_dir() + "\n");
+    e2e::write_file(dir_ / "agent.yaml", "broker: " + endpoint(broker_.router_port()) +
+                                             "\nreleases: " + endpoint(broker_.publisher_port()) +
+                                             "\nsocket_dir: " + socket_dir() + "\n");
     return (dir_ / "agent.yaml").string();
   }
 
@@ -141,22 +144,26 @@ void print_text(const Results& results) {
 }
 
 void print_json(const Results& results) {
-  const nlohmann::json json{{"hook", {{"true", results.nothing.json()},
-                                      {"repeated", results.repeated.json()},
-                                      {"fresh", results.fresh.json()},
-                                      {"peak_kib", results.hook_peak_kib},
-                                      {"true_peak_kib", results.nothing_peak_kib}}}};
+  const nlohmann::json json{{"hook",
+                             {{"true", results.nothing.json()},
+                              {"repeated", results.repeated.json()},
+                              {"fresh", results.fresh.json()},
+                              {"peak_kib", results.hook_peak_kib},
+                              {"true_peak_kib", results.nothing_peak_kib}}}};
   std::printf("%s\n", json.dump(2).c_str());
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Measures calls of lockstep-hook through a real agent and a real broker, which have to lie beside this "
-               "program. Needs root.",
-               "lockstep-bench-hook");
+  CLI::App app(
+      "Measures calls of lockstep-hook through a real agent and a real broker, which have to lie beside this "
+      "program. Needs root.",
+      "lockstep-bench-hook");
   Options options;
-  app.add_option("--calls", options.calls, "Measured calls of each kind")->check(CLI::Range(1, 100'000))->capture_default_str();
+  app.add_option("--calls", options.calls, "Measured calls of each kind")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
   app.add_flag("--json", options.json, "JSON instead of a table");
   CLI11_PARSE(app, argc, argv);
   try {

@@ -15,7 +15,8 @@ namespace {
 using lockstep::bench::TableRow;
 using nlohmann::json;
 
-const std::vector<std::string> kHeader{"what", "peers, measured earlier", "floor", "lockstep", "ratio", "at most", "met"};
+const std::vector<std::string> kHeader{"what", "peers, measured earlier", "floor", "lockstep", "ratio", "at most",
+                                       "met"};
 
 std::vector<std::string> cells_of(const TableRow& row) {
   return {row.what, row.peers, row.floor, row.ours, row.ratio, row.target, row.met ? (*row.met ? "yes" : "NO") : ""};

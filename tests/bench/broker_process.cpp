@@ -15,7 +15,8 @@ std::string write_config(const e2e::TempDir& dir, std::uint16_t router, std::uin
 }  // namespace
 
 BrokerProcess::BrokerProcess()
-    : router_port_(free_port()), publisher_port_(free_port()),
+    : router_port_(free_port()),
+      publisher_port_(free_port()),
       child_(Child::start({neighbour("lockstep-broker"), "--config", write_config(dir_, router_port_, publisher_port_)},
                           (dir_ / "broker.log").string())) {
   (void)connect_to(router_port_);

@@ -100,7 +100,8 @@ RunCost Command::run() {
   char* const arguments[] = {path_.data(), nullptr};
   pid_t pid = -1;
   const TimePoint begin = Clock::now();
-  if (const int error = ::posix_spawn(&pid, path_.c_str(), nullptr, nullptr, arguments, environment.data()); error != 0) {
+  if (const int error = ::posix_spawn(&pid, path_.c_str(), nullptr, nullptr, arguments, environment.data());
+      error != 0) {
     throw_errno("start " + path_, error);
   }
   int status = 0;

@@ -47,7 +47,8 @@ struct RunCost {
   int exit_code = -1;  ///< 128 + the signal, where one has ended it
 };
 
-/// A program without arguments and its environment, made ready once so that only the kernel's work is between the two looks at the clock.
+/// A program without arguments and its environment, made ready once so that only the kernel's work is between the two
+/// looks at the clock.
 class Command {
  public:
   Command(std::string path, const std::map<std::string, std::string>& environment);

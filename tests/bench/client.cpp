@@ -30,7 +30,8 @@ Message Client::ask(const RoundId& round, Body body) {
     if (message->sequence == asked_) answer = std::move(*message);
   };
   while (!answer) readable_.wait(kPatience, [&](std::uint64_t) { connection_.receive(take); });
-  if (const auto* refused = std::get_if<Refused>(&answer->body)) throw std::runtime_error("refused: " + refused->reason);
+  if (const auto* refused = std::get_if<Refused>(&answer->body))
+    throw std::runtime_error("refused: " + refused->reason);
   return std::move(*answer);
 }
 

@@ -1,5 +1,5 @@
-/// The floor under a barrier over TCP: a server that counts one small message from each of N connections and then writes
-/// one to each, with epoll and nothing else. One thread on either side, two processes, as with the broker.
+/// The floor under a barrier over TCP: a server that counts one small message from each of N connections and then
+/// writes one to each, with epoll and nothing else. One thread on either side, two processes, as with the broker.
 #pragma once
 
 #include <cstdint>

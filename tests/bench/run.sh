@@ -53,6 +53,7 @@ measure() {
   local name=$1 file=$results/$1.json
   shift
   # To a file, not through with_progress, which keeps the output to itself.
+  # shellcheck disable=SC2016
   if with_progress "measuring: $name" bash -c '"${@:2}" >"$1"' - "$file" "$@"; then return; fi
   rm -f "$file"
   failed=1

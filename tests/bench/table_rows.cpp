@@ -24,7 +24,8 @@ double median(const json& samples) { return samples.at("median_ms").get<double>(
 /// A row whose target, where it has one, is about our own value.
 TableRow compared(std::string what, std::string peers, double floor, double ours, const std::string& unit,
                   const std::optional<Target>& target) {
-  TableRow row{std::move(what), std::move(peers), in_unit(floor, unit), in_unit(ours, unit), number(ours / floor), {}, {}};
+  TableRow row{
+      std::move(what), std::move(peers), in_unit(floor, unit), in_unit(ours, unit), number(ours / floor), {}, {}};
   if (target) {
     row.target = target->text;
     row.met = ours <= target->limit;
@@ -48,11 +49,12 @@ TableRow alone(std::string what, std::string peers, std::string ours, const Targ
 void add_hook(const json& hook, std::vector<TableRow>& rows) {
   const double floor = median(hook.at("true"));
   const std::string peers = "criu-coordinator 1.7-2.0 ms; /bin/true 0.75-0.81 ms";
-  rows.push_back(rated("hook call, first in its round", peers, floor, median(hook.at("fresh")), "ms", 1.6, "/bin/true"));
+  rows.push_back(
+      rated("hook call, first in its round", peers, floor, median(hook.at("fresh")), "ms", 1.6, "/bin/true"));
   rows.push_back(rated("hook call, said again", peers, floor, median(hook.at("repeated")), "ms", 1.6, "/bin/true"));
   const double peak = hook.at("peak_kib").get<double>() / kKibPerMib;
-  rows.push_back(compared("hook's memory", "criu-coordinator 3.1 MiB", hook.at("true_peak_kib").get<double>() / kKibPerMib,
-                          peak, "MiB", Target{2, "2 MiB"}));
+  rows.push_back(compared("hook's memory", "criu-coordinator 3.1 MiB",
+                          hook.at("true_peak_kib").get<double>() / kKibPerMib, peak, "MiB", Target{2, "2 MiB"}));
 }
 
 void add_broker_size(const json& row, std::vector<TableRow>& rows) {
@@ -90,15 +92,20 @@ void add_barrier(const json& barrier, std::vector<TableRow>& rows) {
     rows.push_back(compared(what + ", since the last hook's event", about.peers, median(last.at("floor")),
                             median(last.at("from_event")), "ms", about.target));
     const json& burst = row.at("all_at_once");
-    rows.push_back(compared(what + ", all at once", "", median(burst.at("floor")), median(burst.at("from_event")), "ms", {}));
+    rows.push_back(
+        compared(what + ", all at once", "", median(burst.at("floor")), median(burst.at("from_event")), "ms", {}));
   }
   if (barrier.empty()) return;
   const json& largest = barrier.back();
   const long threads = largest.at("last_one").at("broker").at("threads").get<long>();
   const long threads_of_few = barrier.front().at("last_one").at("broker").at("threads").get<long>();
-  TableRow row = alone("broker's threads", "criu-coordinator 1001", std::to_string(threads), {0, "fixed"}, 0);
-  row.met = threads == threads_of_few;
-  rows.push_back(row);
+  rows.push_back({"broker's threads",
+                  "criu-coordinator 1001",
+                  {},
+                  std::to_string(threads),
+                  {},
+                  "always the same",
+                  threads == threads_of_few});
   add_broker_size(largest, rows);
 }
 
@@ -111,7 +118,9 @@ void add_growth(const json& barrier, std::vector<TableRow>& rows) {
   if (few == nullptr || &barrier.back() == few) return;
   const json& many = barrier.back();
   const double members = many.at("members").get<double>() / few->at("members").get<double>();
-  const auto growth = [&](const char* what) { return median(many.at("last_one").at(what)) / median(few->at("last_one").at(what)); };
+  const auto growth = [&](const char* what) {
+    return median(many.at("last_one").at(what)) / median(few->at("last_one").at(what));
+  };
   TableRow row = compared("barrier's growth, 128 to " + std::to_string(many.at("members").get<int>()) + " members",
                           "criu-coordinator 71, libzmq PUB 4.9, epoll 8.5", growth("floor"), growth("from_ready"), "x",
                           Target{members, "linear: " + number(members, 1) + " x"});
@@ -130,27 +139,29 @@ std::optional<double> time_us(const json& benchmarks, const std::string& name) {
 
 void add_kernel(const json& benchmarks, std::vector<TableRow>& rows) {
   if (const auto one = time_us(benchmarks, "arm_and_disarm/1/real_time")) {
-    rows.push_back(alone("lock and unlock, one prepared pod", "iptables-nft-restore 70 ms, nft 20 ms, netlink batch 10-33 us",
-                         in_unit(*one, "us"), {40, "40 us"}, *one));
+    rows.push_back(alone("lock and unlock, one prepared pod",
+                         "iptables-nft-restore 70 ms, nft 20 ms, netlink batch 10-33 us", in_unit(*one, "us"),
+                         {40, "40 us"}, *one));
   }
   if (const auto all = time_us(benchmarks, "arm_and_disarm/100/real_time")) {
-    rows.push_back(alone("lock and unlock, 100 pods", "kept sockets 2.9 ms, new ones 1436 ms", in_unit(*all / 1000, "ms"),
-                         {4, "4 ms"}, *all / 1000));
+    rows.push_back(alone("lock and unlock, 100 pods", "kept sockets 2.9 ms, new ones 1436 ms",
+                         in_unit(*all / 1000, "ms"), {4, "4 ms"}, *all / 1000));
   }
   for (const auto& [sockets, peers] : {std::pair{"20000", "raw walk 17.5, libnl's cache 76, ss 43 ms"},
                                        std::pair{"200000", "raw walk 202, libnl's cache 13108, ss 403 ms"}}) {
     const auto floor = time_us(benchmarks, std::string("raw_walk/") + sockets + "/real_time");
     const auto ours = time_us(benchmarks, std::string("tcp_sockets/") + sockets + "/real_time");
     if (!floor || !ours) continue;
-    rows.push_back(rated(std::string("socket table, ") + sockets + " sockets", peers, *floor / 1000, *ours / 1000, "ms", 1.2,
-                         "raw walk"));
+    rows.push_back(rated(std::string("socket table, ") + sockets + " sockets", peers, *floor / 1000, *ours / 1000, "ms",
+                         1.2, "raw walk"));
   }
 }
 
 void add_frozen(const json& frozen, std::vector<TableRow>& rows) {
   const double floor = median(frozen.at("bare"));
   const double ours = median(frozen.at("coordinated"));
-  rows.push_back(compared("frozen time, two members", "bare criu: the floor", floor, ours, "ms", Target{floor + 5, "floor + 5 ms"}));
+  rows.push_back(compared("frozen time, two members", "bare criu: the floor", floor, ours, "ms",
+                          Target{floor + 5, "floor + 5 ms"}));
 }
 
 }  // namespace

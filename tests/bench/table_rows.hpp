@@ -16,16 +16,16 @@ struct Target {
 
 struct TableRow {
   std::string what;
-  std::string peers;                     ///< what others cost, measured earlier on one machine of 2 processors
-  std::string floor;                     ///< what the least that would do costs, in the same run
+  std::string peers;  ///< what others cost, measured earlier on one machine of 2 processors
+  std::string floor;  ///< what the least that would do costs, in the same run
   std::string ours;
-  std::string ratio;                     ///< ours to the floor
+  std::string ratio;  ///< ours to the floor
   std::string target;
-  std::optional<bool> met;               ///< nothing where there is no target
+  std::optional<bool> met;  ///< nothing where there is no target
 };
 
-/// Rows for all results that are there: `results` is the union of the programs' JSON objects, and under "benchmarks" the
-/// list of all results of Google Benchmark programs.
+/// Rows for all results that are there: `results` is the union of the programs' JSON objects, and under "benchmarks"
+/// the list of all results of Google Benchmark programs.
 [[nodiscard]] std::vector<TableRow> table_rows(const nlohmann::json& results);
 
 }  // namespace lockstep::bench

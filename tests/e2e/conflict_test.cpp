@@ -59,7 +59,8 @@ TEST_F(Conflict, APortThatAnotherProcessHasTakenIsNamed) {
     HeldSockets guest(cluster_, "guest", cluster_.network().pod(1));
     squatter.tell("listen in 7000");
     connect(guest, "out", Network::address4(0) + ":7000", squatter, "in.1");
-    expect_refused("server", {":7000", "held by", std::to_string(squatter.pid()), "end it, or restore into another pod"});
+    expect_refused("server",
+                   {":7000", "held by", std::to_string(squatter.pid()), "end it, or restore into another pod"});
     expect_alive(guest, "out", squatter, "in.1");
   }
   // Both have ended, as the reason says they must: that is all it takes.
@@ -96,11 +97,12 @@ TEST_F(Conflict, AnAddressThatThePodHasNotIsNamed) {
 }
 
 TEST_F(Conflict, ALockThatCriuHasLeftIsCleared) {
-  must_run({"nft", "add table inet CRIU-4711; "
-                   "add chain inet CRIU-4711 output { type filter hook output priority 0; policy drop; }; "
-                   "add rule inet CRIU-4711 output meta mark 0xc114 accept; "
-                   "add chain inet CRIU-4711 input { type filter hook input priority 0; policy drop; }; "
-                   "add rule inet CRIU-4711 input meta mark 0xc114 accept"},
+  must_run({"nft",
+            "add table inet CRIU-4711; "
+            "add chain inet CRIU-4711 output { type filter hook output priority 0; policy drop; }; "
+            "add rule inet CRIU-4711 output meta mark 0xc114 accept; "
+            "add chain inet CRIU-4711 input { type filter hook input priority 0; policy drop; }; "
+            "add rule inet CRIU-4711 input meta mark 0xc114 accept"},
            pod(0));
   EXPECT_THAT(restore_with_notes(), HasSubstr("CRIU-4711"));
   expect_good_end(cluster_, {&server_, &client_});

@@ -23,13 +23,18 @@ class Cut : public Connections {
 
   /// A group in which b's CRIU stops behind the lock barrier, before it looks at any socket, until there is `go()`.
   [[nodiscard]] std::string group_with_b_held() const {
-    write_file(cluster_.dir() / "hold.sh", "#!/bin/sh\n"
-                                           "[ \"$CRTOOLS_SCRIPT_ACTION\" = network-lock ] || exit 0\n"
-                                           ": > " + held().string() + "\n"
-                                           "turns=0\n"
-                                           "while [ ! -e " + go().string() + " ] && [ $turns -lt 1000 ]; do\n"
-                                           "  sleep 0.01; turns=$((turns + 1))\n"
-                                           "done\n");
+    write_file(cluster_.dir() / "hold.sh",
+               "#!/bin/sh\n"
+               "[ \"$CRTOOLS_SCRIPT_ACTION\" = network-lock ] || exit 0\n"
+               ": > " +
+                   held().string() +
+                   "\n"
+                   "turns=0\n"
+                   "while [ ! -e " +
+                   go().string() +
+                   " ] && [ $turns -lt 1000 ]; do\n"
+                   "  sleep 0.01; turns=$((turns + 1))\n"
+                   "done\n");
     std::filesystem::permissions(cluster_.dir() / "hold.sh", std::filesystem::perms::owner_all);
     // Of several scripts CRIU runs the one it has heard of first as the last one, and it reads its file first.
     write_file(cluster_.dir() / "criu.conf", "action-script " + (cluster_.dir() / "hold.sh").string() + "\n");
@@ -43,8 +48,9 @@ class Cut : public Connections {
 
   /// b sends, and nothing of it gets through.
   void fill_the_wire() {
-    must_run({"nft", "add table inet cut; add chain inet cut in { type filter hook input priority 0; }; "
-                     "add rule inet cut in tcp dport 7000 drop"},
+    must_run({"nft",
+              "add table inet cut; add chain inet cut in { type filter hook input priority 0; }; "
+              "add rule inet cut in tcp dport 7000 drop"},
              pod(0));
     b_.tell("send out " + std::to_string(kBytes));
     (void)b_.await("out", [](const HeldSocket& socket) { return socket.unacknowledged == kBytes; });
@@ -142,7 +148,8 @@ TEST_F(Cut, ConnectionsAreShownAsTableJsonAndDot) {
   EXPECT_THAT(text.out, AllOf(HasSubstr(out.peer), HasSubstr(away.peer), HasSubstr("1 internal")));
   const CommandResult dot = cluster_.lockstep({"connections", group, "--output", "dot"});
   EXPECT_EQ(dot.exit_code, 0) << dot.err;
-  EXPECT_THAT(dot.out, AllOf(HasSubstr("graph \"e2e\" {"), HasSubstr("\"a\" -- \"b\""), HasSubstr(Network::address4(2))));
+  EXPECT_THAT(dot.out,
+              AllOf(HasSubstr("graph \"e2e\" {"), HasSubstr("\"a\" -- \"b\""), HasSubstr(Network::address4(2))));
   expect_good_end(cluster_, {&a_, &b_, &peer_});
 }
 

@@ -59,7 +59,8 @@ TEST_F(Policy, RefusedTheCheckpointIsAbortedAndAllRunOn) {
   EXPECT_EQ(report["verdict"], "aborted");
   EXPECT_EQ(report["culprit"], "store");
   const std::string from = Network::address4(1);
-  EXPECT_THAT(report["reason"].dump(), AllOf(HasSubstr("external connection " + from), HasSubstr(Network::address4(kPeerPod) + ":710")));
+  EXPECT_THAT(report["reason"].dump(),
+              AllOf(HasSubstr("external connection " + from), HasSubstr(Network::address4(kPeerPod) + ":710")));
   EXPECT_EQ((std::vector<pid_t>{api_.pid(), store_.pid()}), pids);
   expect_unlocked(cluster_);
   expect_alive(api_, "inside", store_, "in.1");

@@ -41,16 +41,16 @@ std::optional<HeldSocket> find(const std::filesystem::path& status, const std::s
 }  // namespace
 
 std::ostream& operator<<(std::ostream& out, const HeldSocket& socket) {
-  return out << socket.name << " " << socket.local << " > " << socket.peer << " " << socket.state << " "
-             << socket.error << ", sent " << socket.sent << " (" << socket.unacknowledged << " not acknowledged), received "
+  return out << socket.name << " " << socket.local << " > " << socket.peer << " " << socket.state << " " << socket.error
+             << ", sent " << socket.sent << " (" << socket.unacknowledged << " not acknowledged), received "
              << socket.received << " (" << socket.unread << " more not read)" << (socket.end_of_file ? ", end" : "")
              << (socket.corrupt ? ", corrupt" : "");
 }
 
 HeldSockets::HeldSockets(const Cluster& cluster, std::string id, const Namespace& pod)
     : dir_(cluster.dir()), id_(std::move(id)) {
-  process_ = Process::start({.command = {program("lockstep-sockets"), "--commands", dir_ / (id_ + ".commands"), "--status",
-                                         dir_ / (id_ + ".json"), "--pidfile", dir_ / (id_ + ".pid")},
+  process_ = Process::start({.command = {program("lockstep-sockets"), "--commands", dir_ / (id_ + ".commands"),
+                                         "--status", dir_ / (id_ + ".json"), "--pidfile", dir_ / (id_ + ".pid")},
                              .log = dir_ / (id_ + ".log"),
                              .netns = pod.path(),
                              .dies_with_test = false});

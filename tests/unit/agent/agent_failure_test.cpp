@@ -205,13 +205,26 @@ TEST(AfterDumpAndKill, TheUnlockIsReportedUntilTheRoundIsOver) {
   EXPECT_EQ(rig.pass(milliseconds(2'000)).lines(), Lines{});
 }
 
-TEST(AfterDumpAndKill, ANamespaceThatIsGoneIsDrained) {
+TEST(AfterDumpAndKill, AnErrorThatSaysNothingOfTheSocketsKeepsTheLock) {
   Rig rig;
   (void)rig.join();
   rig.lock(1);
   rig.vote(1, 1);
   (void)rig.release(Phase::commit);
   rig.network.broken = {"sockets"};
+  EXPECT_FALSE(said(rig.pass(milliseconds(200)), "broker < Ready unlock m1"));
+  rig.network.broken = {};
+  rig.network.living.clear();
+  EXPECT_TRUE(said(rig.pass(milliseconds(100)), "broker < Ready unlock m1"));
+}
+
+TEST(AfterDumpAndKill, ANamespaceThatIsGoneIsDrained) {
+  Rig rig;
+  (void)rig.join();
+  rig.lock(1);
+  rig.vote(1, 1);
+  (void)rig.release(Phase::commit);
+  rig.network.gone = true;
   EXPECT_TRUE(said(rig.pass(milliseconds(10)), "broker < Ready unlock m1"));
 }
 

@@ -217,7 +217,9 @@ TEST(AReadyOfAStranger, OpensNoBarrier) {
   (void)rig.open(plan(Operation::dump, 1));
   (void)rig.arrive(1, 0);
   EXPECT_EQ(rig.say(agent(2), 1, Ready{Phase::prepare, true, {}, {}, {}}).lines(), Lines{});
-  EXPECT_EQ(rig.say(kClient, 1, Ready{Phase::prepare, true, {}, {}, {}}).lines(), Lines{});
+  for (const std::string& line : rig.say(kClient, 1, Ready{Phase::prepare, true, {}, {}, {}}).lines()) {
+    EXPECT_EQ(line.find("PUB"), std::string::npos) << line;
+  }
   EXPECT_EQ(rig.ready(1, 0).lines(), Lines{"PUB Release prepare go"});
 }
 
