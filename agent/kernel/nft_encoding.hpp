@@ -13,7 +13,8 @@
 ///       ip saddr BROKER tcp sport PORT accept              # out: daddr and dport; one for each exempt end point
 ///       tcp flags ! syn ip saddr . tcp sport . ip daddr . tcp dport @closing4 accept   # and the same for IPv6
 ///       meta protocol @armed drop
-///       meta protocol @rearmed drop }
+///       meta protocol @rearmed drop
+///       meta protocol @armed drop }                      # again: see nft_rules.cpp
 ///     chain out { the same for hook output, with this in the place of the closing sets:
 ///       tcp flags & rst == rst meta protocol @resets accept }
 ///   }

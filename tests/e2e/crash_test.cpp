@@ -58,7 +58,7 @@ class Crash : public EndToEnd, public ::testing::WithParamInterface<Agents> {
     const auto code = round.wait(25s);
     EXPECT_TRUE(code.has_value()) << "lockstep itself hangs";
     expect_all_or_nothing(cluster, traffic, code.value_or(-1));
-    expect_unlocked(cluster, 5s);
+    expect_unlocked(cluster, 8s);  // the lease, and a little
     EXPECT_THAT(traffic.await_flow(before, 15s), IsEmpty()) << read_file(round.log());
     return code.value_or(-1);
   }

@@ -62,6 +62,7 @@ TEST_F(NftLockTest, NftShowsTheTable) {
 		tcp flags ! syn ip6 saddr . tcp sport . ip6 daddr . tcp dport @closing6 accept
 		meta protocol @armed drop
 		meta protocol @rearmed drop
+		meta protocol @armed drop
 	}
 
 	chain out {
@@ -73,6 +74,7 @@ TEST_F(NftLockTest, NftShowsTheTable) {
 		tcp flags & rst == rst meta protocol @resets accept
 		meta protocol @armed drop
 		meta protocol @rearmed drop
+		meta protocol @armed drop
 	}
 }
 )");
