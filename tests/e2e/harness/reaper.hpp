@@ -36,10 +36,12 @@ class Reaper {
  private:
   Reaper();
   void run(const std::stop_token& stop);
-  void reap();
+  void reap(pid_t pid);
 
   std::mutex mutex_;
   std::condition_variable ended_;
+  std::condition_variable_any spawned_one_;
+  bool has_new_child_ = false;
   std::map<pid_t, std::optional<int>> spawned_;
   std::jthread thread_;  // last: it uses the others
 };
