@@ -8,6 +8,7 @@
 #include <msgpack.hpp>
 #include <type_traits>
 #include <utility>
+#include <zlib.h>
 
 namespace lockstep {
 namespace {
@@ -207,17 +208,24 @@ msgpack::unpack_limit unpack_limits(std::size_t frame) {
                                /*ext=*/0, /*depth=*/8);
 }
 
-/// Decodes exactly one object that fills `bytes`, and hands it to `use`.
+/// Takes one object from the begin of `bytes`, and hands it to `use`.
 template <class Use>
-[[nodiscard]] bool with_object(std::string_view bytes, const Use& use) {
+[[nodiscard]] bool with_next_object(std::string_view& bytes, const Use& use) {
   try {
-    std::size_t offset = 0;
+    std::size_t size = 0;
     const msgpack::object_handle handle =
-        msgpack::unpack(bytes.data(), bytes.size(), offset, nullptr, nullptr, unpack_limits(bytes.size()));
-    return offset == bytes.size() && use(handle.get());
+        msgpack::unpack(bytes.data(), bytes.size(), size, nullptr, nullptr, unpack_limits(bytes.size()));
+    bytes.remove_prefix(size);
+    return use(handle.get());
   } catch (const std::exception&) {  // what msgpack throws for truncated, unknown and oversized input
     return false;
   }
+}
+
+/// Decodes exactly one object that fills `bytes`.
+template <class Use>
+[[nodiscard]] bool with_object(std::string_view bytes, const Use& use) {
+  return with_next_object(bytes, use) && bytes.empty();
 }
 
 /// Reads body number `type`, trying the variant's alternatives in turn at compile time.
@@ -272,26 +280,13 @@ Result<Message> decode(std::string_view bytes) {
 namespace {
 
 constexpr std::string_view kRecordMagic = "LOCKSTEP-RECORD\n";
-constexpr std::uint8_t kRecordVersion = 1;
-/// magic, version, length of the body, CRC-32 of the body; the numbers in network byte order
+constexpr std::uint8_t kRecordVersion = 2;
+/// magic, version, length of the body, CRC-32 of the body; the numbers in network byte order. The body is the record's
+/// fields and, after them, the list of members.
 constexpr std::size_t kRecordHeader = kRecordMagic.size() + 1 + 4 + 4;
 
-constexpr std::array<std::uint32_t, 256> make_crc_table() {
-  std::array<std::uint32_t, 256> table{};
-  for (std::uint32_t i = 0; i < 256; ++i) {
-    std::uint32_t value = i;
-    for (int bit = 0; bit < 8; ++bit) value = (value & 1U) != 0 ? 0xEDB88320U ^ (value >> 1U) : value >> 1U;
-    table[i] = value;
-  }
-  return table;
-}
-
-/// CRC-32 as of IEEE 802.3; here rather than from zlib because the static hook links this file.
-std::uint32_t crc32(std::string_view bytes) {
-  static constexpr auto kTable = make_crc_table();
-  std::uint32_t crc = 0xFFFFFFFFU;
-  for (const char byte : bytes) crc = kTable[(crc ^ static_cast<std::uint8_t>(byte)) & 0xFFU] ^ (crc >> 8U);
-  return ~crc;
+std::uint32_t checksum(std::string_view bytes) {
+  return static_cast<std::uint32_t>(::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
 void append_u32(std::string& out, std::uint32_t value) {
@@ -315,16 +310,27 @@ bool labels_fit(const Record& record) {
 
 }  // namespace
 
-std::string encode_record(const Record& record) {
-  Buffer body;
-  Packer out(body);
-  write(out, record);
-  std::string file(kRecordMagic);
-  file.push_back(static_cast<char>(kRecordVersion));
-  append_u32(file, static_cast<std::uint32_t>(body.bytes.size()));
-  append_u32(file, crc32(body.bytes));
-  return file + body.bytes;
+RecordWriter::RecordWriter(const std::vector<MemberId>& members) {
+  Buffer list;
+  Packer out(list);
+  lockstep::write(out, members);
+  members_ = std::move(list.bytes);
 }
+
+std::string RecordWriter::write(const Record& record) const {
+  Buffer fields;
+  Packer out(fields);
+  lockstep::write(out, record);
+  const std::string body = std::move(fields.bytes) + members_;
+  std::string file(kRecordMagic);
+  file.reserve(kRecordHeader + body.size());
+  file.push_back(static_cast<char>(kRecordVersion));
+  append_u32(file, static_cast<std::uint32_t>(body.size()));
+  append_u32(file, checksum(body));
+  return file + body;
+}
+
+std::string encode_record(const Record& record) { return RecordWriter(record.members).write(record); }
 
 Result<Record> decode_record(std::string_view bytes) {
   const std::string operation = "read record";
@@ -336,12 +342,14 @@ Result<Record> decode_record(std::string_view bytes) {
     return fail(ErrorCode::invalid, operation, "written by another version of lockstep");
   }
   const std::string_view numbers = bytes.substr(kRecordMagic.size() + 1);
-  const std::string_view body = bytes.substr(kRecordHeader);
-  if (take_u32(numbers) != body.size() || take_u32(numbers.substr(4)) != crc32(body)) {
+  std::string_view body = bytes.substr(kRecordHeader);
+  if (take_u32(numbers) != body.size() || take_u32(numbers.substr(4)) != checksum(body)) {
     return fail(ErrorCode::invalid, operation, "damaged: length or checksum does not match");
   }
   Record record;
-  if (!with_object(body, [&](const Object& object) { return read(object, record); })) {
+  const bool whole = with_next_object(body, [&](const Object& object) { return read(object, record); }) &&
+                     with_object(body, [&](const Object& object) { return read(object, record.members); });
+  if (!whole) {
     return fail(ErrorCode::invalid, operation, "damaged: fields are missing or over a limit");
   }
   if (!labels_fit(record)) return fail(ErrorCode::invalid, operation, "damaged: labels and sockets do not belong together");

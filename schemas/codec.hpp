@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/result.hpp"
 #include "schemas/messages.hpp"
@@ -28,5 +29,16 @@ inline constexpr std::size_t kMaxText = 4'096;        ///< bytes of any text but
 /// A record as a file: a magic word and version, the length, a CRC-32 of the rest; torn or altered files are told.
 [[nodiscard]] std::string encode_record(const Record& record);
 [[nodiscard]] Result<Record> decode_record(std::string_view bytes);
+
+/// Encodes the records of one round. Every one of them lists all members; that list is encoded once.
+class RecordWriter {
+ public:
+  explicit RecordWriter(const std::vector<MemberId>& members);
+  /// As encode_record(), with the round's list in place of `record.members`.
+  [[nodiscard]] std::string write(const Record& record) const;
+
+ private:
+  std::string members_;
+};
 
 }  // namespace lockstep

@@ -405,7 +405,8 @@ struct Record {
   SocketTable sockets;
   SocketLabels labels{};                  ///< parallel to `sockets`; their peers are places in `members`
   static auto fields(auto& self) {
-    return std::tie(self.round, self.group, self.member, self.members, self.pod, self.root_pid, self.leave_running,
+    // Without `members`: its encoding is the same for all records of a round (codec.hpp, RecordWriter).
+    return std::tie(self.round, self.group, self.member, self.pod, self.root_pid, self.leave_running,
                     self.opened_unix_ms, self.addresses, self.sockets, self.labels);
   }
 };

@@ -4,8 +4,6 @@
 #include <set>
 #include <utility>
 
-#include "schemas/codec.hpp"
-
 namespace lockstep::broker {
 namespace {
 
@@ -16,6 +14,13 @@ constexpr std::size_t kFinal = 3;
 
 std::string pod_text(const PodId& pod) {
   return "net:[" + std::to_string(pod.netns_inode) + "] of boot " + pod.boot_id.substr(0, 8);
+}
+
+std::vector<MemberId> ids_of(const OpenRound& plan) {
+  std::vector<MemberId> ids;
+  ids.reserve(plan.members.size());
+  for (const RoundMember& member : plan.members) ids.push_back(member.id);
+  return ids;
 }
 
 bool starts_with_either(const std::string& a, const std::string& b) {
@@ -41,8 +46,8 @@ std::optional<std::string> check_plan(const OpenRound& plan) {
 }
 
 Round::Round(RoundId id, GroupId group, OpenRound plan, TimePoint now, std::int64_t opened_unix_ms)
-    : id_(std::move(id)), group_(std::move(group)), plan_(std::move(plan)), book_(plan_), opened_(now),
-      opened_unix_ms_(opened_unix_ms) {
+    : id_(std::move(id)), group_(std::move(group)), plan_(std::move(plan)), book_(plan_),
+      records_(ids_of(plan_)), opened_(now), opened_unix_ms_(opened_unix_ms) {
   members_.reserve(plan_.members.size());
   for (RoundMember& member : std::exchange(plan_.members, {})) {
     index_.emplace(member.id, members_.size());
@@ -298,7 +303,7 @@ Order Round::make_order(const Member& member) const {
   const std::size_t place = index_.at(member.plan.id);
   const bool dump = plan_.operation == Operation::dump;
   if (order.phase == (dump ? Phase::lock : Phase::commit)) order.socket_inodes = member.socket_inodes;
-  if (order.phase == Phase::commit && dump) order.record.bytes = encode_record(make_record(member));
+  if (order.phase == Phase::commit && dump) order.record.bytes = records_.write(make_record(member));
   if (order.phase == Phase::commit && !dump) order.sockets = book_.to_close(place);
   if (order.phase == Phase::prepare && !dump) {
     order.sockets = book_.wanted(place);
@@ -311,7 +316,7 @@ Record Round::make_record(const Member& member) const {
   Record record{.round = id_,
                 .group = group_,
                 .member = member.plan.id,
-                .members = {},
+                .members = {},  // the writer's
                 .pod = member.plan.pod,
                 .root_pid = member.root_pid,
                 .leave_running = plan_.leave_running,
@@ -319,7 +324,6 @@ Record Round::make_record(const Member& member) const {
                 .addresses = {},
                 .sockets = {}};
   book_.fill(index_.at(member.plan.id), record);
-  for (const Member& other : members_) record.members.push_back(other.plan.id);
   return record;
 }
 

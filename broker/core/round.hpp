@@ -14,6 +14,7 @@
 #include "broker/core/directory.hpp"
 #include "broker/core/outbox.hpp"
 #include "common/clock.hpp"
+#include "schemas/codec.hpp"
 #include "schemas/messages.hpp"
 
 namespace lockstep::broker {
@@ -110,6 +111,7 @@ class Round {
   GroupId group_;
   OpenRound plan_;                 ///< its members have moved to members_
   ConnectionBook book_;
+  RecordWriter records_;
   std::vector<ConnectionDifference> differences_;
   std::vector<Member> members_;
   std::unordered_map<MemberId, std::size_t> index_;
