@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <filesystem>
 #include <set>
 
 #include "cli/criu_stats.hpp"
@@ -15,9 +14,6 @@ namespace lockstep::cli {
 namespace {
 
 constexpr milliseconds kGoneLimit{5'000};
-
-/// Behind the name of an image that CRIU is not to find.
-constexpr std::string_view kParked = ".parked";
 
 std::string quoted(const ReadyMember& ready) { return "member \"" + ready.member->id.value + "\""; }
 
@@ -88,58 +84,7 @@ void check_nothing_left(const ReadyMember& ready, Report& report) {
                          " behind, which must not run on without the others: kill it");
 }
 
-bool is_tracking_image(const std::string& name) {
-  return name.starts_with("netns-ct-") || name.starts_with("netns-exp-");
-}
-
-/// CRIU saves and restores a pod's whole connection-tracking table, though the pod is not its own: into the pod that it
-/// was saved from, it would put everybody's entries back to what they were then, or fail where the kernel refuses that
-/// ("Device or resource busy"). What members need is still there, so the table is kept from CRIU; a new pod gets it.
-Result<void> park_tracking_images(const ReadyMember& ready) {
-  const bool same_pod = ready.record && ready.record->pod == ready.pod;
-  std::vector<std::filesystem::path> found;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(ready.member->images, error)) {
-    if (is_tracking_image(entry.path().filename())) found.push_back(entry.path());
-  }
-  for (const std::filesystem::path& path : found) {
-    const bool parked = path.string().ends_with(kParked);
-    if (parked == same_pod || error) continue;
-    const std::string other = same_pod ? path.string() + std::string(kParked)
-                                       : path.string().substr(0, path.string().size() - kParked.size());
-    std::filesystem::rename(path, other, error);
-  }
-  if (error) return fail(ErrorCode::system, "connection-tracking images in " + ready.member->images, error.message());
-  return {};
-}
-
-/// An earlier dump's.
-void add_parked(const std::string& folder, std::vector<std::string>& stale) {
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    const std::string path = entry.path();
-    if (is_tracking_image(entry.path().filename()) && path.ends_with(kParked)) stale.push_back(path);
-  }
-}
-
 }  // namespace
-
-Result<void> clear_images(Operation operation, const std::vector<ReadyMember>& members) {
-  for (const ReadyMember& ready : members) {
-    const std::string folder = ready.member->images + "/";
-    std::vector<std::string> stale{folder + "stats-restore", restored_pidfile(*ready.member)};
-    if (operation == Operation::dump) {
-      stale = {folder + std::string(kRecordFile), folder + std::string(kRecordPartFile), folder + "stats-dump"};
-      add_parked(folder, stale);
-    } else if (auto parked = park_tracking_images(ready); !parked) {
-      return fail_from(parked.error(), quoted(ready));
-    }
-    for (const std::string& path : stale) {
-      if (auto removed = remove_file(path); !removed) return fail_from(removed.error(), quoted(ready));
-    }
-  }
-  return {};
-}
 
 void after_checkpoint(const std::vector<ReadyMember>& members, Report& report) {
   const RoundVerdict verdict = verdict_of(report.outcome);

@@ -9,6 +9,7 @@
 
 #include "cli/aftermath.hpp"
 #include "cli/broker_address.hpp"
+#include "cli/images_folder.hpp"
 #include "cli/preflight.hpp"
 #include "cli/report.hpp"
 #include "cli/report_json.hpp"

@@ -4,8 +4,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cli/aftermath.hpp"
+#include <set>
+
 #include "cli/criu_process.hpp"
+#include "cli/images/image_file.hpp"
+#include "cli/images_folder.hpp"
 #include "cli/pod_search.hpp"
 #include "cli/tools_check.hpp"
 #include "common/netns.hpp"
@@ -215,6 +218,30 @@ TEST_F(PreflightTest, ClearsWhatAnEarlierRoundLeft) {
   EXPECT_FALSE(std::filesystem::exists(folder_.path("images/a/restored.pid")));
   ASSERT_TRUE(clear_images(Operation::dump, members));
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path("images/a")));
+}
+
+TEST_F(PreflightTest, ClearsTheImagesOfAnEarlierDump) {
+  std::vector<ReadyMember> members(1);
+  members[0].member = &group_.members[0];
+  const auto words = [](std::initializer_list<std::uint32_t> list) {
+    return std::string(reinterpret_cast<const char*>(list.begin()), 4 * list.size());
+  };
+  folder_.write("images/a/core-7.img", words({images::kCommonMagic, 1}));
+  folder_.write("images/a/pages-1.img", "memory");
+  ASSERT_TRUE(clear_images(Operation::dump, members));
+  EXPECT_EQ(folder_.read("images/a/pages-1.img"), "memory") << "a folder without an inventory is not CRIU's";
+
+  folder_.write("images/a/inventory.img", words({images::kInventoryMagic}));
+  folder_.write("images/a/disk.img", "of a virtual machine");
+  folder_.write("images/a/notes.txt", words({images::kCommonMagic}));
+  ASSERT_TRUE(clear_images(Operation::restore, members));
+  EXPECT_EQ(folder_.read("images/a/pages-1.img"), "memory");
+  ASSERT_TRUE(clear_images(Operation::dump, members));
+  std::set<std::string> left;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path("images/a"))) {
+    left.insert(entry.path().filename());
+  }
+  EXPECT_EQ(left, (std::set<std::string>{"disk.img", "notes.txt"}));
 }
 
 TEST_F(PreflightTest, OnlyAnotherPodGetsTheTrackedConnections) {

@@ -1,0 +1,102 @@
+#include "cli/images_folder.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+
+#include "cli/criu_command.hpp"
+#include "cli/files.hpp"
+#include "cli/images/image_file.hpp"
+
+namespace lockstep::cli {
+namespace {
+
+/// Behind the name of an image that CRIU is not to find.
+constexpr std::string_view kParked = ".parked";
+
+std::string quoted(const ReadyMember& ready) { return "member \"" + ready.member->id.value + "\""; }
+
+bool is_tracking_image(const std::string& name) {
+  return name.starts_with("netns-ct-") || name.starts_with("netns-exp-");
+}
+
+/// CRIU saves and restores a pod's whole connection-tracking table, though the pod is not its own: into the pod that it
+/// was saved from, it would put everybody's entries back to what they were then, or fail where the kernel refuses that
+/// ("Device or resource busy"). What members need is still there, so the table is kept from CRIU; a new pod gets it.
+Result<void> park_tracking_images(const ReadyMember& ready) {
+  const bool same_pod = ready.record && ready.record->pod == ready.pod;
+  std::vector<std::filesystem::path> found;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(ready.member->images, error)) {
+    if (is_tracking_image(entry.path().filename())) found.push_back(entry.path());
+  }
+  for (const std::filesystem::path& path : found) {
+    const bool parked = path.string().ends_with(kParked);
+    if (parked == same_pod || error) continue;
+    const std::string other = same_pod ? path.string() + std::string(kParked)
+                                       : path.string().substr(0, path.string().size() - kParked.size());
+    std::filesystem::rename(path, other, error);
+  }
+  if (error) return fail(ErrorCode::system, "connection-tracking images in " + ready.member->images, error.message());
+  return {};
+}
+
+/// Whether CRIU has written this file: nothing else may go because of its name alone. Memory pages stand in their file
+/// as they are, without a magic word.
+bool is_image(const std::filesystem::path& path) {
+  const std::string name = path.filename();
+  if (path.extension() != ".img") return false;
+  if (name.starts_with("pages-")) return true;
+  std::uint32_t word = 0;
+  std::ifstream file(path, std::ios::binary);
+  file.read(reinterpret_cast<char*>(&word), sizeof word);
+  return file && (word == images::kCommonMagic || word == images::kInventoryMagic);
+}
+
+/// An earlier dump's images. CRIU would open them anew and cut them to nothing, which costs it some 5 ms on ext4 while
+/// the tasks are frozen, and would leave those that it has no successor for.
+Result<std::vector<std::string>> old_images(const std::string& folder) {
+  std::vector<std::string> found;
+  std::error_code error;
+  const bool is_criu_folder = images::ImageFile::open(folder + "/inventory.img", images::kInventoryMagic).has_value();
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const std::filesystem::path& path = entry.path();
+    const bool parked = is_tracking_image(path.filename()) && path.extension() == kParked;
+    if (parked || (is_criu_folder && entry.is_regular_file(error) && is_image(path))) found.push_back(path);
+  }
+  if (error) return fail(ErrorCode::system, "list " + folder, error.message());
+  // The inventory goes last: without it the rest would not be known for images if this was interrupted.
+  std::ranges::partition(found, [](const std::string& path) { return !path.ends_with("/inventory.img"); });
+  return found;
+}
+
+Result<std::vector<std::string>> stale_files(Operation operation, const ReadyMember& ready) {
+  const std::string folder = ready.member->images + "/";
+  if (operation == Operation::restore) return std::vector{folder + "stats-restore", restored_pidfile(*ready.member)};
+  auto images = old_images(ready.member->images);
+  if (!images) return images;
+  // The record first: never images of one round beside the record of another.
+  std::vector<std::string> stale{folder + std::string(kRecordFile), folder + std::string(kRecordPartFile),
+                                 folder + "stats-dump"};
+  stale.insert(stale.end(), images->begin(), images->end());
+  return stale;
+}
+
+}  // namespace
+
+Result<void> clear_images(Operation operation, const std::vector<ReadyMember>& members) {
+  for (const ReadyMember& ready : members) {
+    if (operation == Operation::restore) {
+      if (auto parked = park_tracking_images(ready); !parked) return fail_from(parked.error(), quoted(ready));
+    }
+    const auto stale = stale_files(operation, ready);
+    if (!stale) return fail_from(stale.error(), quoted(ready));
+    for (const std::string& path : *stale) {
+      if (auto removed = remove_file(path); !removed) return fail_from(removed.error(), quoted(ready));
+    }
+  }
+  return {};
+}
+
+}  // namespace lockstep::cli
