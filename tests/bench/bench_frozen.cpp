@@ -1,6 +1,8 @@
 /// lockstep-bench-frozen: what coordination adds to the time for which two communicating processes are frozen, by
-/// CRIU's own statistics: `lockstep checkpoint --leave-running` beside two bare `criu dump`s started together, in
-/// turns, of the same processes. Needs root, and a CRIU that can dump TCP sockets in LOCKSTEP_CRIU.
+/// CRIU's own statistics: `lockstep checkpoint --leave-running`, two bare `criu dump`s started together, and two that an
+/// otherwise empty action script makes begin at the same moment, in turns, of the same processes. The bare ones drift
+/// apart while CRIU starts, so that for a part of its dump each has the processors for itself; those in step have not.
+/// Needs root, and a CRIU that can dump TCP sockets in LOCKSTEP_CRIU.
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
@@ -38,6 +40,7 @@ struct Options {
 /// Of each repetition, the member that was frozen for longer.
 struct Results {
   Samples bare;
+  Samples in_step;
   Samples coordinated;
 };
 
@@ -61,14 +64,31 @@ class Stage {
   }
 
   /// The same command lines as lockstep's, without its hook.
-  [[nodiscard]] double bare() {
+  [[nodiscard]] double bare() { return dump_without_lockstep({}); }
+
+  /// With an action script that makes them begin together, and does nothing else.
+  [[nodiscard]] double in_step() {
+    const std::filesystem::path arrivals = cluster_.dir() / "arrivals";
+    std::filesystem::remove_all(arrivals);
+    std::filesystem::create_directories(arrivals);
+    ::setenv("LOCKSTEP_BENCH_STEP", arrivals.c_str(), 1);
+    return dump_without_lockstep({"--action-script", bench::neighbour("lockstep-bench-step")});
+  }
+
+ private:
+  [[nodiscard]] std::filesystem::path bare_images(const std::string& member) const {
+    return cluster_.dir() / "bare" / member;
+  }
+
+  [[nodiscard]] double dump_without_lockstep(const std::vector<std::string>& options) {
     std::vector<e2e::Process> dumps;
     for (std::size_t pod = 0; pod < kPods; ++pod) {
       const std::string& member = traffic_.members()[pod];
       std::filesystem::remove_all(bare_images(member));
       std::filesystem::create_directories(bare_images(member));
-      dumps.push_back(
-          e2e::Process::start({.command = bare_command(member, pod), .log = bare_images(member) / "out.log"}));
+      std::vector<std::string> command = bare_command(member, pod);
+      command.insert(command.end(), options.begin(), options.end());
+      dumps.push_back(e2e::Process::start({.command = command, .log = bare_images(member) / "out.log"}));
     }
     for (const e2e::Process& dump : dumps) {
       if (dump.wait(kDumpLimit) == 0) continue;
@@ -76,11 +96,6 @@ class Stage {
                                cli::error_lines(e2e::read_file(dump.log().parent_path() / "dump.log"), 2000));
     }
     return longest([&](const std::string& member) { return bare_images(member); });
-  }
-
- private:
-  [[nodiscard]] std::filesystem::path bare_images(const std::string& member) const {
-    return cluster_.dir() / "bare" / member;
   }
 
   [[nodiscard]] std::vector<std::string> bare_command(const std::string& id, std::size_t pod) {
@@ -112,9 +127,11 @@ Results measure(int repetitions) {
   Results results;
   for (int i = -1; i < repetitions; ++i) {
     const double bare = stage.bare();
+    const double in_step = stage.in_step();
     const double coordinated = stage.coordinated();
     if (i < 0) continue;  // the first one reads CRIU from the disk
     results.bare.add(bare);
+    results.in_step.add(in_step);
     results.coordinated.add(coordinated);
   }
   return results;
@@ -123,14 +140,18 @@ Results measure(int repetitions) {
 void print_text(const Results& results) {
   std::printf("Frozen time of the slower of two members, ms   median     min     max\n");
   for (const auto& [what, samples] : {std::pair{"two bare criu dumps", &results.bare},
+                                      std::pair{"two in step, with an empty action script", &results.in_step},
                                       std::pair{"lockstep checkpoint --leave-running", &results.coordinated}}) {
     std::printf("%-45s %7.1f %7.1f %7.1f\n", what, samples->median(), samples->min(), samples->max());
   }
-  std::printf("%-45s %7.1f\n", "difference of the medians", results.coordinated.median() - results.bare.median());
+  std::printf("%-45s %7.1f\n", "more than bare", results.coordinated.median() - results.bare.median());
+  std::printf("%-45s %7.1f\n", "more than in step", results.coordinated.median() - results.in_step.median());
 }
 
 void print_json(const Results& results) {
-  const nlohmann::json json{{"frozen", {{"bare", results.bare.json()}, {"coordinated", results.coordinated.json()}}}};
+  const nlohmann::json json{{"frozen", {{"bare", results.bare.json()},
+                                        {"in_step", results.in_step.json()},
+                                        {"coordinated", results.coordinated.json()}}}};
   std::printf("%s\n", json.dump(2).c_str());
 }
 
