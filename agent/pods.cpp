@@ -3,7 +3,6 @@
 #include <unordered_set>
 #include <utility>
 
-#include "agent/kernel/addresses.hpp"
 #include "agent/kernel/close_connections.hpp"
 #include "agent/kernel/restore_check.hpp"
 #include "common/log.hpp"
@@ -62,8 +61,11 @@ Result<void> Pods::prepare(const PodPlace& place) {
   if (!lock) return Failure(lock.error());
   auto diag = SockDiag::create(*netns);
   if (!diag) return Failure(diag.error());
-  pods_.emplace(place.pod.netns_inode, Pod{std::move(*netns), std::move(*lock),
-                                           std::make_unique<SockDiag>(std::move(*diag)), false, Clock::now()});
+  auto addresses = AddressReader::create(*netns);
+  if (!addresses) return Failure(addresses.error());
+  pods_.emplace(place.pod.netns_inode,
+                Pod{std::move(*netns), std::move(*lock), std::make_unique<SockDiag>(std::move(*diag)),
+                    std::make_unique<AddressReader>(std::move(*addresses)), false, Clock::now()});
   return {};
 }
 
@@ -91,7 +93,7 @@ Result<void> Pods::disarm(const PodId& id) {
 Result<std::vector<InterfaceAddress>> Pods::addresses(const PodId& id) {
   auto pod = find(id);
   if (!pod) return Failure(pod.error());
-  return read_addresses((*pod)->netns);
+  return (*pod)->addresses->read();
 }
 
 Result<SocketTable> Pods::sockets(const PodId& id, const std::vector<std::uint64_t>& inodes) {
@@ -110,7 +112,8 @@ Result<RestoreCheck> Pods::check_for_restore(const PodId& id, const SocketTable&
                                              const std::vector<InterfaceAddress>& addresses) {
   auto pod = find(id);
   if (!pod) return Failure(pod.error());
-  return agent::check_for_restore((*pod)->netns, *(*pod)->diag, (*pod)->lock->backend(), wanted, addresses);
+  return agent::check_for_restore((*pod)->netns, *(*pod)->diag, *(*pod)->addresses, (*pod)->lock->backend(), wanted,
+                                  addresses);
 }
 
 void Pods::forget_idle(TimePoint now, Duration idle) {

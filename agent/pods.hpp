@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "agent/core/pod_network.hpp"
+#include "agent/kernel/addresses.hpp"
 #include "agent/kernel/pod_lock.hpp"
 #include "agent/kernel/sock_diag.hpp"
 #include "common/clock.hpp"
@@ -45,6 +46,7 @@ class Pods : public PodNetwork {
     Fd netns;
     std::unique_ptr<PodLock> lock;
     std::unique_ptr<SockDiag> diag;
+    std::unique_ptr<AddressReader> addresses;
     bool armed = false;
     TimePoint used;
   };

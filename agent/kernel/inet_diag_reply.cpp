@@ -109,6 +109,7 @@ Result<DumpProgress> parse_inet_diag(std::string_view datagram, std::uint32_t se
         progress.done = true;
         return progress;
       case SOCK_DIAG_BY_FAMILY:
+      case TCPDIAG_GETSOCK:  // the same entries, as asked for in the older form
         if (auto entry = read_entry(message->payload, wanted, table); !entry) return Failure(entry.error());
         break;
       default: return malformed("unknown message type");

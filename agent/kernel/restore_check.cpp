@@ -97,12 +97,12 @@ void clear_tracking(const Fd& netns, const SocketTable& wanted, RestoreCheck& ch
 
 }  // namespace
 
-Result<RestoreCheck> check_for_restore(const Fd& netns, SockDiag& diag, std::string_view own_backend,
-                                       const SocketTable& wanted,
+Result<RestoreCheck> check_for_restore(const Fd& netns, SockDiag& diag, AddressReader& addresses,
+                                       std::string_view own_backend, const SocketTable& wanted,
                                        const std::vector<InterfaceAddress>& addresses_at_dump) {
   auto present = diag.tcp_sockets();
   if (!present) return fail_from(present.error(), "check the pod for a restore");
-  auto have = read_addresses(netns);
+  auto have = addresses.read();
   if (!have) return fail_from(have.error(), "check the pod for a restore");
   const RestoreConflicts found = restore_conflicts(wanted, *present, *have);
   RestoreCheck check;

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "agent/core/pod_network.hpp"
+#include "agent/kernel/addresses.hpp"
 #include "agent/kernel/sock_diag.hpp"
 #include "common/fd.hpp"
 #include "common/result.hpp"
@@ -18,8 +19,8 @@ namespace lockstep::agent {
 ///   - locks of ours by the other backend, and CRIU's (table CRIU-PID, chain CRIU), which a failed restore has left;
 ///   - what connection tracking remembers of wanted connections, unless one of them still exists.
 /// An error means that it could not look; what could not be taken away is a conflict.
-[[nodiscard]] Result<RestoreCheck> check_for_restore(const Fd& netns, SockDiag& diag, std::string_view own_backend,
-                                                     const SocketTable& wanted,
+[[nodiscard]] Result<RestoreCheck> check_for_restore(const Fd& netns, SockDiag& diag, AddressReader& addresses,
+                                                     std::string_view own_backend, const SocketTable& wanted,
                                                      const std::vector<InterfaceAddress>& addresses_at_dump);
 
 }  // namespace lockstep::agent

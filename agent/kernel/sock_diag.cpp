@@ -21,20 +21,20 @@ constexpr std::size_t kBufferSize = 32 * 1024;
 /// TcpState's values. Not ~0: from 6.8 on that would also list sockets that are bound and nothing else.
 constexpr std::uint32_t kAllStates = (2U << static_cast<unsigned>(TcpState::new_syn_recv)) - 2;
 
+template <class Body>
 struct Request {
   nlmsghdr header{};
-  inet_diag_req_v2 body{};
+  Body body{};
   [[nodiscard]] std::string_view bytes() const { return {reinterpret_cast<const char*>(this), sizeof *this}; }
 };
 
-Request make_request(std::uint16_t type, std::uint16_t flags, std::uint32_t sequence, int family) {
-  Request request;
+template <class Body>
+Request<Body> make_request(std::uint16_t type, std::uint16_t flags, std::uint32_t sequence) {
+  Request<Body> request;
   request.header.nlmsg_len = sizeof request;
   request.header.nlmsg_type = type;
   request.header.nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
   request.header.nlmsg_seq = sequence;
-  request.body.sdiag_family = static_cast<std::uint8_t>(family);
-  request.body.sdiag_protocol = IPPROTO_TCP;
   return request;
 }
 
@@ -51,10 +51,13 @@ void put_address(const Endpoint& endpoint, bool v6_socket, __be32 (&address)[4])
 }
 
 /// One whole dump, appended to `table`. False when the kernel says that it has to be made again.
-Result<bool> dump_once(NetlinkSocket& socket, int family, std::span<char> buffer, const InodeSet* wanted,
-                       SocketTable& table) {
+///
+/// It is asked for in the older form (TCPDIAG_GETSOCK): only that one dumps both address families in one go
+/// (net/ipv4/inet_diag.c, inet_diag_dump_compat). The kernel walks the hash table of the whole machine for each dump,
+/// a quarter of a millisecond where it is empty, while tasks are frozen.
+Result<bool> dump_once(NetlinkSocket& socket, std::span<char> buffer, const InodeSet* wanted, SocketTable& table) {
   socket.drain();
-  Request request = make_request(SOCK_DIAG_BY_FAMILY, NLM_F_DUMP, socket.next_sequence(), family);
+  auto request = make_request<inet_diag_req>(TCPDIAG_GETSOCK, NLM_F_DUMP, socket.next_sequence());
   request.body.idiag_states = kAllStates;
   request.body.idiag_ext = 1U << (INET_DIAG_INFO - 1);
   if (auto sent = socket.send(request.bytes()); !sent) return Failure(sent.error());
@@ -69,30 +72,23 @@ Result<bool> dump_once(NetlinkSocket& socket, int family, std::span<char> buffer
   }
 }
 
-Result<void> dump_family(NetlinkSocket& socket, int family, const InodeSet* wanted, SocketTable& table) {
-  const std::string operation = family == AF_INET ? "dump IPv4 TCP sockets" : "dump IPv6 TCP sockets";
+Result<SocketTable> dump(NetlinkSocket& socket, const InodeSet* wanted, std::size_t expected) {
+  const std::string operation = "dump TCP sockets";
+  SocketTable table;
+  table.reserve(expected);
   std::vector<char> buffer(kBufferSize);
-  const std::size_t before = table.size();
   for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
-    auto consistent = dump_once(socket, family, buffer, wanted, table);
+    table.clear();
+    auto consistent = dump_once(socket, buffer, wanted, table);
     if (!consistent) {
       auto failure = fail_from(consistent.error(), operation);
       if (consistent.error().sys_errno == ENOENT)
         failure.value().detail = "the kernel has no inet_diag (modprobe tcp_diag)";
       return failure;
     }
-    if (*consistent) return {};
-    table.resize(before);
+    if (*consistent) return table;
   }
   return fail(ErrorCode::unavailable, operation, "the table changed under every attempt");
-}
-
-Result<SocketTable> dump(NetlinkSocket& socket, const InodeSet* wanted, std::size_t expected) {
-  SocketTable table;
-  table.reserve(expected);
-  for (const int family : {AF_INET, AF_INET6})
-    if (auto done = dump_family(socket, family, wanted, table); !done) return Failure(done.error());
-  return table;
 }
 
 }  // namespace
@@ -115,8 +111,9 @@ Result<SocketTable> SockDiag::tcp_sockets_of(const std::unordered_set<std::uint6
 
 Result<void> SockDiag::destroy(const Socket& socket) {
   socket_.drain();
-  const int family = socket.v6_socket ? AF_INET6 : AF_INET;
-  Request request = make_request(SOCK_DESTROY, NLM_F_ACK, socket_.next_sequence(), family);
+  auto request = make_request<inet_diag_req_v2>(SOCK_DESTROY, NLM_F_ACK, socket_.next_sequence());
+  request.body.sdiag_family = socket.v6_socket ? AF_INET6 : AF_INET;
+  request.body.sdiag_protocol = IPPROTO_TCP;
   inet_diag_sockid& id = request.body.id;
   id.idiag_sport = htons(socket.local.port);
   id.idiag_dport = htons(socket.remote.port);

@@ -20,7 +20,8 @@ TEST(Addresses, AllOfANamespace) {
   TestNetns peer;
   connect(pod, peer);
   pod.run({"ip", "addr", "add", "10.78.0.1/32", "dev", "lo"});
-  auto addresses = must(read_addresses(pod.fd()));
+  auto reader = must(AddressReader::create(pod.fd()));
+  auto addresses = must(reader.read());
   EXPECT_TRUE(std::is_sorted(addresses.begin(), addresses.end()));
   // The link-local address is made from a random hardware address.
   const auto link_local = [](const InterfaceAddress& a) { return a.address[0] == 0xfe && a.address[1] == 0x80; };
@@ -32,6 +33,11 @@ TEST(Addresses, AllOfANamespace) {
       interface_address("veth0", "fd77::1", 64),
   };
   EXPECT_EQ(addresses, expected);
+
+  pod.run({"ip", "addr", "del", "10.78.0.1/32", "dev", "lo"});
+  const auto later = must(reader.read());
+  EXPECT_EQ(std::ranges::count(later, expected[0]), 0);
+  EXPECT_EQ(std::ranges::count(later, expected[1]), 1);
 }
 
 }  // namespace

@@ -110,7 +110,7 @@ TEST(InetDiagReply, MappedAddressesAreIpv4) {
   append(listener, entry(AF_INET6, "::ffff:10.0.0.1", "::"));
   std::string real;
   append(real, entry(AF_INET6, "fd00::1", "fd00::2"));
-  const SocketTable table = parsed(message(SOCK_DIAG_BY_FAMILY, payload) + message(SOCK_DIAG_BY_FAMILY, listener) +
+  const SocketTable table = parsed(message(SOCK_DIAG_BY_FAMILY, payload) + message(TCPDIAG_GETSOCK, listener) +
                                    message(SOCK_DIAG_BY_FAMILY, real));
   ASSERT_EQ(table.size(), 3U);
   EXPECT_EQ(table[0].local, (Endpoint{IpFamily::v4, {10, 0, 0, 1}, 1000}));

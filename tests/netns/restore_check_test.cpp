@@ -26,7 +26,7 @@ class RestoreCheckTest : public ::testing::Test {
  protected:
   RestoreCheckTest() { connect(pod_, peer_); }
   RestoreCheck check(const SocketTable& wanted, const std::vector<InterfaceAddress>& addresses = {}) {
-    return must(agent::check_for_restore(pod_.fd(), diag_, "nftables", wanted, addresses));
+    return must(agent::check_for_restore(pod_.fd(), diag_, reader_, "nftables", wanted, addresses));
   }
   SocketTable present() { return must(diag_.tcp_sockets()); }
   /// A connection out of the pod; its end there, as the table shows it.
@@ -52,6 +52,7 @@ class RestoreCheckTest : public ::testing::Test {
   TestNetns pod_;
   TestNetns peer_;
   SockDiag diag_ = must(SockDiag::create(pod_.fd()));
+  AddressReader reader_ = must(AddressReader::create(pod_.fd()));
   Fd inner_;
   Fd outer_;
   std::uint16_t next_port_ = 7800;
@@ -124,7 +125,8 @@ TEST_F(RestoreCheckTest, ALoopbackThatIsDownHasNoAddress) {
   other.run({"ip", "link", "set", "lo", "down"});
   other.run({"ip", "addr", "flush", "dev", "lo"});
   auto diag = must(SockDiag::create(other.fd()));
-  const auto found = must(agent::check_for_restore(other.fd(), diag, "nftables", {listener("127.0.0.1", 80)}, {}));
+  auto reader = must(AddressReader::create(other.fd()));
+  const auto found = must(agent::check_for_restore(other.fd(), diag, reader, "nftables", {listener("127.0.0.1", 80)}, {}));
   EXPECT_THAT(found.conflicts, ElementsAre(HasSubstr("127.0.0.1")));
 }
 
@@ -150,7 +152,7 @@ TEST_F(RestoreCheckTest, OurOwnLockStays) {
   must(lock->arm(seconds(20)));
   EXPECT_EQ(check({}), RestoreCheck{});
   EXPECT_THAT(ruleset(), HasSubstr("table inet lockstep"));
-  const auto found = must(agent::check_for_restore(pod_.fd(), diag_, "iptables", {}, {}));
+  const auto found = must(agent::check_for_restore(pod_.fd(), diag_, reader_, "iptables", {}, {}));
   EXPECT_THAT(found.cleared, ElementsAre("nftables table inet lockstep"));
 }
 
