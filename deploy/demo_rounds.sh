@@ -15,12 +15,12 @@ faults=0
 headline() { printf '\n%s\n' "$*"; }
 
 # start NETNS LOG COMMAND…: in a session of its own, as CRIU wants it. Only its network namespace differs: a mount
-# namespace, as `ip netns exec` makes one, could not be dumped. The subshell waits, so that a dumped tree's pids are
-# free, and keeps to itself that CRIU killed it.
+# namespace, as `ip netns exec` makes one, could not be dumped, nor could whatever the caller has left open. The subshell
+# waits, so that a dumped tree's pids are free, and keeps to itself that CRIU killed it.
 start() {
   local netns=$1 log=$2
   shift 2
-  (nsenter --net="/run/netns/$netns" setsid "$@" </dev/null >"$work/$log" 2>&1 || true) 2>/dev/null &
+  (close_inherited; nsenter --net="/run/netns/$netns" setsid "$@" </dev/null >"$work/$log" 2>&1 || true) 2>/dev/null &
 }
 
 make_pods() {

@@ -62,6 +62,15 @@ wait_for() {
   done
 }
 
+# close_inherited: in a subshell, closes every descriptor but the standard ones.
+close_inherited() {
+  local fd
+  for fd in "/proc/$BASHPID/fd/"*; do
+    fd=${fd##*/}
+    ((fd <= 2)) || exec {fd}>&-
+  done
+}
+
 # build PRESET [TARGET…]: configures once, builds what has changed.
 build() {
   local preset=$1 dir=$LOCKSTEP_SOURCE/build/$1
