@@ -16,6 +16,8 @@
 #include "cli/files.hpp"
 #include "cli/pod_search.hpp"
 #include "cli/tools_check.hpp"
+#include "cli/verify_images.hpp"
+#include "cli/verify_report.hpp"
 #include "common/clock.hpp"
 #include "common/netns.hpp"
 #include "schemas/codec.hpp"
@@ -170,6 +172,24 @@ Result<std::vector<Record>> read_records(const GroupFile& group) {
   return records;
 }
 
+/// Whether the images are one consistent cut. The sequence numbers of both ends stand side by side only here: what the
+/// kernel tells of a restored socket counts anew from the restore, so that afterwards each end can be compared with its
+/// own record only. Both together are the proof that the two ends fit.
+Result<std::vector<std::string>> check_cut(const GroupFile& group) {
+  std::vector<std::string> folders;
+  bool strict = false;
+  for (const GroupMember& member : group.members) {
+    folders.push_back(member.images);
+    strict = strict || resolve(group.policy, member.policy).revalidation == RevalidationPolicy::strict;
+  }
+  const auto cut = verify_images(folders);
+  if (!cut) return Failure(cut.error());
+  if (cut->consistent()) return std::vector<std::string>{};
+  if (!strict) return std::vector{cut_line(*cut)};
+  return fail(ErrorCode::conflict, cut_line(*cut),
+              "see `lockstep verify`; \"revalidate: warn\" in " + group.path + " restores them nevertheless");
+}
+
 }  // namespace
 
 Result<pid_t> read_pidfile(const std::string& path) {
@@ -262,6 +282,9 @@ Result<Preflight> preflight_restore(const GroupFile& group) {
   if (!records) return Failure(records.error());
   auto preflight = check_tools(group);
   if (!preflight) return preflight;
+  auto doubts = check_cut(group);
+  if (!doubts) return Failure(doubts.error());
+  preflight->warnings.insert(preflight->warnings.end(), doubts->begin(), doubts->end());
   const auto boot = boot_id();
   if (!boot) return Failure(boot.error());
   const auto own_inode = own_netns();

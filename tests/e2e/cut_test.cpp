@@ -101,6 +101,15 @@ TEST_F(Cut, PodsThatWereOpenInTheMiddleAreFoundOut) {
   expect_received(a_, "in.1", kBytes);
   expect_unlocked(cluster_);
 
+  // Such images are not restored, unless somebody insists: then it is the next check that stands in the way here.
+  const CommandResult refused = cluster_.lockstep({"restore", group_with_b_held()});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_THAT(refused.err, AllOf(HasSubstr("1 of 1 internal connection does not fit"), HasSubstr("revalidate: warn")));
+  const std::string lenient = cluster_.write_group(group_of({&a_, &b_}), kShortBounds + "revalidate: warn\n");
+  const CommandResult insisted = cluster_.lockstep({"restore", lenient});
+  EXPECT_EQ(insisted.exit_code, 2);
+  EXPECT_THAT(insisted.err, HasSubstr("is in use"));
+
   // The next round is as good as any.
   const std::string group = cluster_.write_group(group_of({&a_, &b_}), kShortBounds);
   EXPECT_EQ(report_of(cluster_, {"checkpoint", group, "--leave-running"}, 0)["consistent"], true);
