@@ -6,30 +6,19 @@
 #include <utility>
 
 #include "common/endpoints.hpp"
+#include "common/zmq_socket.hpp"
 #include "schemas/codec.hpp"
 
 namespace lockstep::cli {
 namespace {
 
 constexpr milliseconds kRepeatAfter{1'000};
-/// How long our last words may hold up the end of the program when nobody takes them.
-constexpr int kLingerMs = 300;
-constexpr int kHighWaterMark = 1'000;
 
-Failure fail_zmq(const zmq::error_t& error, std::string operation) {
-  return fail(ErrorCode::unavailable, std::move(operation), error.what());
-}
-
-std::unique_ptr<zmq::socket_t> open_socket(zmq::context_t& context, zmq::socket_type type,
-                                           const ZmqEndpoint& endpoint) {
-  auto socket = std::make_unique<zmq::socket_t>(context, type);
-  socket->set(zmq::sockopt::linger, kLingerMs);
-  socket->set(zmq::sockopt::sndhwm, kHighWaterMark);
-  socket->set(zmq::sockopt::rcvhwm, kHighWaterMark);
-  socket->set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(kMaxFrame));
-  socket->set(zmq::sockopt::ipv6, endpoint.is_ipv6());
+Result<zmq::socket_t> open_socket(zmq::context_t& context, zmq::socket_type type, const ZmqEndpoint& endpoint) {
+  auto socket = open_zmq_socket(context, type, kMaxFrame);
+  if (!socket) return socket;
   if (type == zmq::socket_type::sub) socket->set(zmq::sockopt::subscribe, kStatusTopic);
-  socket->connect(endpoint.text());
+  if (auto connected = connect_zmq(*socket, endpoint.text()); !connected) return Failure(connected.error());
   return socket;
 }
 
@@ -53,13 +42,14 @@ Result<BrokerClient> BrokerClient::connect(const std::string& broker, const std:
   if (!status) return fail_from(status.error(), "releases");
   BrokerClient client;
   client.address_ = broker;
-  try {
-    client.context_ = std::make_unique<zmq::context_t>(1);
-    client.questions_ = open_socket(*client.context_, zmq::socket_type::dealer, *questions);
-    if (!releases.empty()) client.status_ = open_socket(*client.context_, zmq::socket_type::sub, *status);
-  } catch (const zmq::error_t& error) {
-    return fail_zmq(error, "connect to " + broker);
-  }
+  client.context_ = std::make_unique<zmq::context_t>(1);
+  auto dealer = open_socket(*client.context_, zmq::socket_type::dealer, *questions);
+  if (!dealer) return Failure(dealer.error());
+  client.questions_ = std::move(*dealer);
+  if (releases.empty()) return client;
+  auto subscriber = open_socket(*client.context_, zmq::socket_type::sub, *status);
+  if (!subscriber) return Failure(subscriber.error());
+  client.status_ = std::move(*subscriber);
   return client;
 }
 
@@ -109,13 +99,8 @@ Result<Message> BrokerClient::request(Message question, milliseconds limit) {
 
 void BrokerClient::send(Message& message) {
   if (message.sequence == 0) message.sequence = ++sequence_;
-  const std::string bytes = encode(message);
-  try {
-    // A full queue means that nobody has read for long: the caller's patience with the answer will tell.
-    (void)questions_->send(zmq::buffer(bytes), zmq::send_flags::dontwait);
-  } catch (const zmq::error_t&) {
-    ++malformed_;
-  }
+  // A full queue means that nobody has read for long: the caller's patience with the answer will tell.
+  (void)send_frames(questions_, {encode(message)});
 }
 
 void BrokerClient::hello_again() {
@@ -124,43 +109,31 @@ void BrokerClient::hello_again() {
 }
 
 std::optional<BrokerClient::Incoming> BrokerClient::receive() {
-  if (auto answer = receive_from(*questions_, false)) return answer;
-  return status_ ? receive_from(*status_, true) : std::nullopt;
+  if (auto answer = receive_from(questions_, false)) return answer;
+  return status_ ? receive_from(status_, true) : std::nullopt;
 }
 
 std::optional<BrokerClient::Incoming> BrokerClient::receive_from(zmq::socket_t& socket, bool published) {
   const std::size_t expected = published ? 2 : 1;  // topic and message, or the message alone
-  try {
-    while (true) {
-      std::size_t frames = 0;
-      zmq::message_t frame;
-      do {  // a message's further frames are there as soon as its first is
-        if (!socket.recv(frame, zmq::recv_flags::dontwait)) return std::nullopt;
-        ++frames;
-      } while (frame.more());
-      auto message = decode(frame.to_string_view());
-      if (frames == expected && message) return Incoming{std::move(*message), published};
-      ++malformed_;
-    }
-  } catch (const zmq::error_t&) {
-    return std::nullopt;
+  while (true) {
+    const auto frames = receive_frames(socket);
+    if (frames.empty()) return std::nullopt;
+    auto message = decode(frames.back().to_string_view());
+    if (frames.size() == expected && message) return Incoming{std::move(*message), published};
+    ++malformed_;
   }
 }
 
 void BrokerClient::add_to(std::vector<zmq::pollitem_t>& items) {
-  items.push_back({questions_->handle(), 0, ZMQ_POLLIN, 0});
-  if (status_) items.push_back({status_->handle(), 0, ZMQ_POLLIN, 0});
+  items.push_back({questions_.handle(), 0, ZMQ_POLLIN, 0});
+  if (status_) items.push_back({status_.handle(), 0, ZMQ_POLLIN, 0});
 }
 
 bool BrokerClient::wait_until(TimePoint end) {
   std::vector<zmq::pollitem_t> items;
   add_to(items);
-  const auto left = std::chrono::ceil<milliseconds>(end - Clock::now());
-  try {
-    return zmq::poll(items, std::max(left, milliseconds(0))) > 0;
-  } catch (const zmq::error_t&) {
-    return false;  // a signal; the caller looks at the clock
-  }
+  poll_until(items, end);
+  return std::ranges::any_of(items, [](const zmq::pollitem_t& item) { return item.revents != 0; });
 }
 
 }  // namespace lockstep::cli

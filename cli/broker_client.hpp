@@ -60,8 +60,8 @@ class BrokerClient {
 
   // In this order: a context waits for its sockets when it goes.
   std::unique_ptr<zmq::context_t> context_;
-  std::unique_ptr<zmq::socket_t> questions_;
-  std::unique_ptr<zmq::socket_t> status_;  ///< may be absent
+  zmq::socket_t questions_;
+  zmq::socket_t status_;  ///< may be closed
   std::string address_;
   std::uint64_t sequence_ = 0;
   std::uint64_t malformed_ = 0;

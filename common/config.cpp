@@ -41,7 +41,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return cost[a.size()][b.size()];
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   constexpr std::size_t kShown = 60;
   return "\"" + std::string(text.substr(0, kShown)) + (text.size() > kShown ? "…\"" : "\"");
 }
@@ -56,14 +56,14 @@ std::string kind_of(const YAML::Node& node) {
   if (node.IsMap()) return "a mapping";
   if (node.IsSequence()) return "a list";
   if (node.IsNull()) return "nothing";
-  return quoted(node.Scalar());
+  return in_quotes(node.Scalar());
 }
 
 }  // namespace
 
 Result<milliseconds> parse_duration(std::string_view text) {
   const auto bad = [&](std::string why) {
-    return fail(ErrorCode::invalid, "duration " + quoted(text), std::move(why));
+    return fail(ErrorCode::invalid, "duration " + in_quotes(text), std::move(why));
   };
   std::int64_t amount = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), amount);
@@ -156,14 +156,14 @@ std::optional<Error> wrong_key(const std::string& file, const YAML::Node& node, 
     if (!entry.first.IsScalar()) return mistake_at(file, entry.first, path, "a key must be a plain word");
     const std::string& key = entry.first.Scalar();
     if (std::find(seen.begin(), seen.end(), key) != seen.end()) {
-      return mistake_at(file, entry.first, path, "the key " + quoted(key) + " occurs twice");
+      return mistake_at(file, entry.first, path, "the key " + in_quotes(key) + " occurs twice");
     }
     seen.push_back(key);
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;
     const std::vector<std::string_view> words(known.begin(), known.end());
     const std::string_view near = nearest_word(key, words);
-    const std::string hint = near.empty() ? "known keys: " + joined(words) : "did you mean " + quoted(near) + "?";
-    return mistake_at(file, entry.first, path, "unknown key " + quoted(key) + ", " + hint);
+    const std::string hint = near.empty() ? "known keys: " + joined(words) : "did you mean " + in_quotes(near) + "?";
+    return mistake_at(file, entry.first, path, "unknown key " + in_quotes(key) + ", " + hint);
   }
   return std::nullopt;
 }
@@ -217,7 +217,7 @@ Result<Config> Config::parse(const std::string& yaml, std::string name) {
 bool Config::has(std::string_view key) const { return mapping_->find(key).has_value(); }
 
 void Config::require(std::string_view key) {
-  if (!mapping_->ask(key)) complain({}, "the key " + quoted(key) + " is missing");
+  if (!mapping_->ask(key)) complain({}, "the key " + in_quotes(key) + " is missing");
 }
 
 void Config::complain(std::string_view key, std::string what) {

@@ -1,6 +1,7 @@
 #include "common/signals.hpp"
 
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <csignal>
 
@@ -14,6 +15,13 @@ Result<Fd> open_signal_fd(std::initializer_list<int> signals) {
   Fd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!fd) return fail_errno("signalfd");
   return fd;
+}
+
+int take_signals(const Fd& signals) {
+  int count = 0;
+  signalfd_siginfo info{};
+  while (::read(signals.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) ++count;
+  return count;
 }
 
 }  // namespace lockstep

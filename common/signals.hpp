@@ -12,4 +12,7 @@ namespace lockstep {
 /// signalfd that becomes readable when one of them comes.
 [[nodiscard]] Result<Fd> open_signal_fd(std::initializer_list<int> signals);
 
+/// How many of them have come since the last call; never waits.
+[[nodiscard]] int take_signals(const Fd& signals);
+
 }  // namespace lockstep

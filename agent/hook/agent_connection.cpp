@@ -138,13 +138,18 @@ Result<AgentConnection> AgentConnection::open(const Settings& settings, std::uin
   for (const std::string& path : {pod_inode == 0 ? std::string() : pod, settings.socket_dir + "/node.sock"}) {
     if (path.empty()) continue;
     auto socket = connect_to(path, deadline);
-    if (socket) return AgentConnection(std::move(*socket), Child());
+    if (socket) return AgentConnection(std::move(*socket), Child(), "the agent");
     if (socket.error().code != ErrorCode::not_found) return Failure(socket.error());
     tried += (tried.empty() ? "" : " nor at ") + path;
   }
-  if (!settings.broker.empty()) return start_relay(settings.broker);
+  if (!settings.broker.empty()) return open_relay(settings);
   return fail(ErrorCode::unavailable, "no agent listens at " + tried,
               "start lockstep-agent in the pod or on the node, or name a broker in " + std::string(kConfigFile));
+}
+
+Result<AgentConnection> AgentConnection::open_relay(const Settings& settings) {
+  if (settings.broker.empty()) return fail(ErrorCode::invalid, "start a relay", "no broker's address is configured");
+  return start_relay(settings.broker);
 }
 
 Result<AgentConnection> AgentConnection::start_relay(const std::string& broker) {
@@ -160,7 +165,7 @@ Result<AgentConnection> AgentConnection::start_relay(const std::string& broker) 
     return Failure(Error{ErrorCode::unavailable, error, "start " + *program + " --relay --broker " + broker,
                          "no agent listens on this machine, so its program is needed next to the hook"});
   }
-  return AgentConnection(std::move(ours), Child(pid));
+  return AgentConnection(std::move(ours), Child(pid), "the relay to the broker at " + broker);
 }
 
 Result<void> AgentConnection::send(const Message& message, TimePoint deadline) {
@@ -170,7 +175,7 @@ Result<void> AgentConnection::send(const Message& message, TimePoint deadline) {
                 std::to_string(bytes.size()) + " bytes, more than a message may have");
   }
   auto sent = write_frame(socket_.get(), bytes, deadline);
-  if (!sent) return fail_from(sent.error(), std::string(type_name(message.body)) + " to the agent");
+  if (!sent) return fail_from(sent.error(), std::string(type_name(message.body)) + " to " + peer_);
   return {};
 }
 
@@ -189,13 +194,13 @@ Result<void> AgentConnection::fill(TimePoint deadline) {
 Result<Message> AgentConnection::receive(TimePoint deadline) {
   while (frames_.empty()) {
     if (closed_) {
-      return fail(ErrorCode::unavailable, "wait for the agent",
+      return fail(ErrorCode::unavailable, "wait for " + peer_,
                   reader_.mid_frame() ? "it closed the connection in the middle of a message"
                                       : "it closed the connection without an answer");
     }
     const bool last_look = Clock::now() >= deadline;  // one at least, so that an answer that is there is heard
     if (auto filled = fill(deadline); !filled) return Failure(filled.error());
-    if (last_look && frames_.empty() && !closed_) return fail(ErrorCode::timeout, "wait for the agent");
+    if (last_look && frames_.empty() && !closed_) return fail(ErrorCode::timeout, "wait for " + peer_);
   }
   const std::string frame = std::move(frames_.front());
   frames_.pop_front();

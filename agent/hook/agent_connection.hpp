@@ -38,18 +38,23 @@ class AgentConnection {
   /// ourselves is an Error. unavailable: nobody there, with what was looked for and what to do.
   [[nodiscard]] static Result<AgentConnection> open(const Settings& settings, std::uint64_t pod_inode);
 
+  /// A relay, whatever agents there are. invalid where no broker's address is configured.
+  [[nodiscard]] static Result<AgentConnection> open_relay(const Settings& settings);
+
   /// Sends a message whole, or fails (timeout, unavailable, or invalid: larger than a frame may be).
   [[nodiscard]] Result<void> send(const Message& message, TimePoint deadline);
   /// The next message. timeout; unavailable: the agent has gone; invalid: what came can't be understood.
   [[nodiscard]] Result<Message> receive(TimePoint deadline);
 
  private:
-  AgentConnection(Fd socket, Child relay) : relay_(std::move(relay)), socket_(std::move(socket)) {}
+  AgentConnection(Fd socket, Child relay, std::string peer)
+      : relay_(std::move(relay)), socket_(std::move(socket)), peer_(std::move(peer)) {}
   [[nodiscard]] static Result<AgentConnection> start_relay(const std::string& broker);
   [[nodiscard]] Result<void> fill(TimePoint deadline);
 
   Child relay_;  ///< above socket_, so that the socket is closed first: that is what ends the relay
   Fd socket_;
+  std::string peer_;  ///< for messages: "the agent", or which relay
   FrameReader reader_{kMaxFrame};
   std::deque<std::string> frames_;
   bool closed_ = false;

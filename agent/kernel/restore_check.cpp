@@ -23,8 +23,12 @@ void add(std::vector<std::string>& texts, std::string text) {
   else if (texts.size() == kMaxTexts) texts.emplace_back("and more");
 }
 
+/// The unspecified address is written out: on one port there may be a listener of each family.
 std::string short_text(const Socket& socket) {
-  return socket.state == TcpState::listen ? "listener " + endpoint_text(socket.local) : connection_text(socket);
+  if (socket.state != TcpState::listen) return connection_text(socket);
+  const std::string address = address_text(socket.local.family, socket.local.address);
+  return "listener " + (socket.local.family == IpFamily::v4 ? address : "[" + address + "]") + ":" +
+         std::to_string(socket.local.port);
 }
 
 void clear_locks(const Fd& netns, std::string_view own_backend, RestoreCheck& check) {

@@ -39,7 +39,8 @@ done
 
 need_root
 install_packages build run
-build release lockstep-bench-barrier lockstep-bench-hook lockstep-bench-frozen lockstep-bench-table bench_lock bench_sock_diag
+build release lockstep-bench-barrier lockstep-bench-hook lockstep-bench-frozen lockstep-bench-table bench_lock \
+  bench_sock_diag bench_connections
 LOCKSTEP_CRIU=$("$LOCKSTEP_SOURCE/deploy/criu.sh" "$LOCKSTEP_SOURCE/build/criu")
 export LOCKSTEP_CRIU
 bin=$LOCKSTEP_SOURCE/build/release/bin
@@ -63,6 +64,8 @@ measure hook "$bin/lockstep-bench-hook" --json
 measure barrier "$bin/lockstep-bench-barrier" --json --soak
 measure lock "$bin/bench_lock" --benchmark_format=json
 measure sock_diag "$bin/bench_sock_diag" --benchmark_format=json
+# The table has the largest rounds; the other sizes show how the time grows.
+measure connections "$bin/bench_connections" --benchmark_format=json --benchmark_filter='/(members:1000|each:100000$)'
 measure frozen "$bin/lockstep-bench-frozen" --json
 
 if [[ -n $keep ]]; then

@@ -127,14 +127,23 @@ void add_growth(const json& barrier, std::vector<TableRow>& rows) {
   rows.push_back(std::move(row));
 }
 
-/// A Google Benchmark's time in microseconds; nothing where it has not run.
-std::optional<double> time_us(const json& benchmarks, const std::string& name) {
-  static const std::map<std::string, double> kMicroseconds{{"ns", 1e-3}, {"us", 1}, {"ms", 1e3}, {"s", 1e6}};
+/// A Google Benchmark's result; null where it has not run, or failed.
+const json* find_benchmark(const json& benchmarks, const std::string& name) {
   for (const json& benchmark : benchmarks) {
-    if (benchmark.at("name") != name || !benchmark.contains("real_time")) continue;
-    return benchmark.at("real_time").get<double>() * kMicroseconds.at(benchmark.at("time_unit").get<std::string>());
+    if (benchmark.at("name") == name && benchmark.contains("real_time")) return &benchmark;
   }
-  return std::nullopt;
+  return nullptr;
+}
+
+double time_us(const json& benchmark) {
+  static const std::map<std::string, double> kMicroseconds{{"ns", 1e-3}, {"us", 1}, {"ms", 1e3}, {"s", 1e6}};
+  return benchmark.at("real_time").get<double>() * kMicroseconds.at(benchmark.at("time_unit").get<std::string>());
+}
+
+/// Its time in microseconds; nothing where it has not run.
+std::optional<double> time_us(const json& benchmarks, const std::string& name) {
+  const json* benchmark = find_benchmark(benchmarks, name);
+  return benchmark == nullptr ? std::nullopt : std::optional(time_us(*benchmark));
 }
 
 void add_kernel(const json& benchmarks, std::vector<TableRow>& rows) {
@@ -157,11 +166,38 @@ void add_kernel(const json& benchmarks, std::vector<TableRow>& rows) {
   }
 }
 
+/// Whole rounds in the broker: time, and the most memory at one time for each connection.
+void add_connections(const json& benchmarks, std::vector<TableRow>& rows) {
+  for (const auto& [what, name] :
+       {std::pair{"matching", "match/mirrored"}, std::pair{"matching through Services", "match/service"},
+        std::pair{"revalidation", "revalidate_round"}}) {
+    for (const auto& [size, arguments] : {std::pair{"1000 members x 200 sockets", "/members:1000/each:200"},
+                                          std::pair{"2 x 100000", "/members:2/each:100000"}}) {
+      const json* result = find_benchmark(benchmarks, std::string(name) + arguments);
+      if (result == nullptr) continue;
+      const double ms = time_us(*result) / 1000;
+      const double bytes = result->at("bytes_per_connection").get<double>();
+      TableRow row{std::string(what) + ", " + size,
+                   {},
+                   {},
+                   in_unit(ms, "ms") + ", " + number(bytes, 0) + " B each",
+                   {},
+                   "1 s, 1 KiB each",
+                   ms <= 1000 && bytes <= 1024};
+      rows.push_back(std::move(row));
+    }
+  }
+}
+
 void add_frozen(const json& frozen, std::vector<TableRow>& rows) {
-  const double floor = median(frozen.at("bare"));
   const double ours = median(frozen.at("coordinated"));
-  rows.push_back(compared("frozen time, two members", "bare criu: the floor", floor, ours, "ms",
-                          Target{floor + 5, "floor + 5 ms"}));
+  for (const auto& [key, floor_name] :
+       {std::pair{"bare", "bare criu: the floor"},
+        std::pair{"in_step", "two dumps in step with an empty action script: the floor"}}) {
+    const double floor = median(frozen.at(key));
+    rows.push_back(
+        compared("frozen time, two members", floor_name, floor, ours, "ms", Target{floor + 5, "floor + 5 ms"}));
+  }
 }
 
 }  // namespace
@@ -173,7 +209,10 @@ std::vector<TableRow> table_rows(const json& results) {
     add_barrier(results.at("barrier"), rows);
     add_growth(results.at("barrier"), rows);
   }
-  if (results.contains("benchmarks")) add_kernel(results.at("benchmarks"), rows);
+  if (results.contains("benchmarks")) {
+    add_kernel(results.at("benchmarks"), rows);
+    add_connections(results.at("benchmarks"), rows);
+  }
   if (results.contains("frozen")) add_frozen(results.at("frozen"), rows);
   return rows;
 }

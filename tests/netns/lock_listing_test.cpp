@@ -21,6 +21,7 @@
 #include "agent/stale_locks.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/locks_command.hpp"
+#include "tests/netns/lock_owners.hpp"
 #include "tests/netns/sockets.hpp"
 
 namespace lockstep::testing {
@@ -74,25 +75,6 @@ class LockListingTest : public ::testing::TestWithParam<Maker> {
 INSTANTIATE_TEST_SUITE_P(Backends, LockListingTest, ::testing::ValuesIn(kMakers),
                          [](const auto& maker) { return std::string(maker.param.name); });
 
-/// A process that has been there and is gone.
-LockOwner dead_owner() {
-  int ends[2];
-  EXPECT_EQ(::pipe(ends), 0);
-  const pid_t child = ::fork();
-  if (child == 0) {
-    const LockOwner self = this_process({});
-    (void)!::write(ends[1], &self.start, sizeof self.start);
-    ::_exit(0);
-  }
-  LockOwner owner = this_process("node7/node");
-  owner.pid = child;
-  EXPECT_EQ(::read(ends[0], &owner.start, sizeof owner.start), static_cast<ssize_t>(sizeof owner.start));
-  ::waitpid(child, nullptr, 0);
-  ::close(ends[0]);
-  ::close(ends[1]);
-  return owner;
-}
-
 TEST_P(LockListingTest, AnArmedLockTellsWhoAndWhen) {
   const LockOwner owner = this_process("node7/node");
   const auto lock = make(owner);
@@ -141,7 +123,7 @@ TEST_P(LockListingTest, TheSweepTakesLocksOfTheDeadOnly) {
   must(make({})->arm(seconds(20)));  // nobody knows whose
   EXPECT_EQ(sweep_stale_locks(folder, pods), 0U);
 
-  must(make(dead_owner())->arm(seconds(20)));
+  must(make(dead_owner("node7/node"))->arm(seconds(20)));
   const std::string path = folder / ("pod-" + std::to_string(here().inode) + ".sock");
   sockaddr_un address{};
   address.sun_family = AF_UNIX;

@@ -72,10 +72,17 @@ TEST_F(RestoreCheckTest, ATakenPortNamesItsHolder) {
   const Fd holder = bound_socket(pod_, Address("0.0.0.0", 7900), SOCK_STREAM);
   const RestoreCheck found = check({listener("10.77.0.1", 7900)});
   const std::string pid = "(pid " + std::to_string(::getpid()) + ")";
-  EXPECT_THAT(found.conflicts, ElementsAre(AllOf(HasSubstr("listener 10.77.0.1:7900"), HasSubstr("*:7900"),
+  EXPECT_THAT(found.conflicts, ElementsAre(AllOf(HasSubstr("listener 10.77.0.1:7900"), HasSubstr("0.0.0.0:7900"),
                                                  HasSubstr(pid), HasSubstr("restore into another pod"))));
   EXPECT_THAT(found.cleared, IsEmpty());
   EXPECT_EQ(present().size(), 1U);
+}
+
+TEST_F(RestoreCheckTest, ListenersOfBothFamiliesOnOnePortAreToldApart) {
+  const Fd holder = bound_socket(pod_, Address("::", 7900), SOCK_STREAM);
+  const RestoreCheck found = check({listener("0.0.0.0", 7900), listener("::", 7900)});
+  EXPECT_THAT(found.conflicts, ElementsAre(HasSubstr("listener 0.0.0.0:7900 can't come back: listener [::]:7900"),
+                                           HasSubstr("listener [::]:7900 can't come back: listener [::]:7900")));
 }
 
 TEST_F(RestoreCheckTest, ALivingConnectionIsAConflict) {

@@ -5,7 +5,7 @@
 
 #include "cli/broker_address.hpp"
 #include "tests/unit/cli/fake_broker.hpp"
-#include "tests/unit/cli/temp_folder.hpp"
+#include "tests/unit/support/temp_dir.hpp"
 
 namespace lockstep::cli {
 namespace {
@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 
 class BrokerClientTest : public testing::Test {
  protected:
-  TempFolder folder_;
+  test::TempDir folder_;
 };
 
 TEST_F(BrokerClientTest, SaysHello) {
@@ -33,7 +33,7 @@ TEST_F(BrokerClientTest, SaysHello) {
 }
 
 TEST_F(BrokerClientTest, TellsThatNobodyAnswers) {
-  auto client = BrokerClient::connect("ipc://" + folder_.path("nobody"), "");
+  auto client = BrokerClient::connect("ipc://" + folder_ / "nobody", "");
   ASSERT_TRUE(client);
   const auto welcome = client->hello(100ms);
   ASSERT_FALSE(welcome);

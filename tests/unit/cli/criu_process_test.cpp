@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "cli/files.hpp"
-#include "tests/unit/cli/temp_folder.hpp"
+#include "tests/unit/support/temp_dir.hpp"
 
 namespace lockstep::cli {
 namespace {
@@ -19,7 +19,7 @@ class CriuProcessTest : public testing::Test {
   CriuCommand shell(const std::string& script) const {
     CriuCommand command;
     command.argv = {"sh", "-c", script};
-    command.output = folder_.path("out");
+    command.output = folder_ / "out";
     return command;
   }
   static std::optional<ProcessExit> wait(CriuProcess& process) {
@@ -27,7 +27,7 @@ class CriuProcessTest : public testing::Test {
     ::poll(&end, 1, 10'000);
     return process.poll();
   }
-  TempFolder folder_;
+  test::TempDir folder_;
 };
 
 TEST_F(CriuProcessTest, TellsHowItEnded) {
@@ -38,7 +38,7 @@ TEST_F(CriuProcessTest, TellsHowItEnded) {
   EXPECT_EQ(exit->code, 3);
   EXPECT_FALSE(exit->ok());
   EXPECT_EQ(exit->text(), "exit code 3");
-  EXPECT_EQ(folder_.read("out"), "out\nerr\n");
+  EXPECT_EQ(test::read_file(folder_ / "out"), "out\nerr\n");
   EXPECT_EQ(process->poll()->code, 3);  // asked again
 }
 
@@ -48,7 +48,7 @@ TEST_F(CriuProcessTest, HasItsEnvironmentAndNoStdin) {
   auto process = CriuProcess::start(command);
   ASSERT_TRUE(process);
   ASSERT_TRUE(wait(*process)->ok());
-  EXPECT_EQ(folder_.read("out"), "r1:/changed\n");
+  EXPECT_EQ(test::read_file(folder_ / "out"), "r1:/changed\n");
 }
 
 TEST_F(CriuProcessTest, GetsThePodUnderItsNumberAndNothingElse) {
@@ -60,7 +60,7 @@ TEST_F(CriuProcessTest, GetsThePodUnderItsNumberAndNothingElse) {
   ASSERT_TRUE(wait(*process)->ok());
   struct stat info {};
   ASSERT_EQ(::fstat(pod.get(), &info), 0);
-  EXPECT_EQ(folder_.read("out"), std::to_string(info.st_ino) + "\n0 1 2 3 ");
+  EXPECT_EQ(test::read_file(folder_ / "out"), std::to_string(info.st_ino) + "\n0 1 2 3 ");
 }
 
 TEST_F(CriuProcessTest, RunsInAGroupOfItsOwnWithNoSignalBlocked) {
@@ -116,24 +116,24 @@ TEST(RunProgram, DoesNotWaitForEver) {
 }
 
 TEST(Files, AreReplacedWhole) {
-  TempFolder folder;
-  ASSERT_TRUE(replace_file(folder.path("f"), "one"));
-  ASSERT_TRUE(replace_file(folder.path("f"), "two"));
-  EXPECT_EQ(folder.read("f"), "two");
-  EXPECT_FALSE(replace_file(folder.path("no/f"), "x"));
+  test::TempDir folder;
+  ASSERT_TRUE(replace_file(folder / "f", "one"));
+  ASSERT_TRUE(replace_file(folder / "f", "two"));
+  EXPECT_EQ(test::read_file(folder / "f"), "two");
+  EXPECT_FALSE(replace_file(folder / "no/f", "x"));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
-  ASSERT_TRUE(remove_file(folder.path("f")));
-  ASSERT_TRUE(remove_file(folder.path("f")));
+  ASSERT_TRUE(remove_file(folder / "f"));
+  ASSERT_TRUE(remove_file(folder / "f"));
 }
 
 TEST(Files, AreReadWithinLimits) {
-  TempFolder folder;
-  folder.write("f", std::string(100, 'a') + std::string(100, 'b'));
-  EXPECT_EQ(read_file(folder.path("f"), 200)->size(), 200U);
-  EXPECT_FALSE(read_file(folder.path("f"), 199));
-  EXPECT_EQ(*read_tail(folder.path("f"), 100), std::string(100, 'b'));
-  EXPECT_EQ(read_tail(folder.path("f"), 1000)->size(), 200U);
-  EXPECT_EQ(read_file(folder.path("none"), 1).error().code, ErrorCode::not_found);
+  test::TempDir folder;
+  test::write_file(folder / "f", std::string(100, 'a') + std::string(100, 'b'));
+  EXPECT_EQ(read_file(folder / "f", 200)->size(), 200U);
+  EXPECT_FALSE(read_file(folder / "f", 199));
+  EXPECT_EQ(*read_tail(folder / "f", 100), std::string(100, 'b'));
+  EXPECT_EQ(read_tail(folder / "f", 1000)->size(), 200U);
+  EXPECT_EQ(read_file(folder / "none", 1).error().code, ErrorCode::not_found);
 }
 
 }  // namespace

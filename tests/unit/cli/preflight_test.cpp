@@ -13,7 +13,7 @@
 #include "cli/tools_check.hpp"
 #include "common/netns.hpp"
 #include "schemas/codec.hpp"
-#include "tests/unit/cli/temp_folder.hpp"
+#include "tests/unit/support/temp_dir.hpp"
 
 namespace lockstep::cli {
 namespace {
@@ -26,19 +26,19 @@ class PreflightTest : public testing::Test {
     for (const char* id : {"a", "b"}) {
       GroupMember member;
       member.id = MemberId(id);
-      member.images = folder_.path(std::string("images/") + id);
+      member.images = folder_ / (std::string("images/") + id);
       member.pid = ::getpid();
-      member.criu = {folder_.path("criu")};
+      member.criu = {folder_ / "criu"};
       group_.members.push_back(member);
     }
-    group_.hook = folder_.path("hook");
+    group_.hook = folder_ / "hook";
     script("hook", "exit 0");
     script("criu", "echo 'Version: 4.2.1'");
   }
 
   void script(const std::string& name, const std::string& text) {
-    folder_.write(name, "#!/bin/sh\n" + text + "\n");
-    std::filesystem::permissions(folder_.path(name), std::filesystem::perms::owner_all);
+    test::write_file(folder_ / name, "#!/bin/sh\n" + text + "\n");
+    std::filesystem::permissions(folder_ / name, std::filesystem::perms::owner_all);
   }
 
   [[nodiscard]] Record record_of(const char* id) const {
@@ -53,30 +53,30 @@ class PreflightTest : public testing::Test {
   }
 
   void write_record(const Record& record, const std::string& folder) {
-    folder_.write("images/" + folder + "/" + std::string(kRecordFile), encode_record(record));
+    test::write_file(folder_ / ("images/" + folder + "/" + std::string(kRecordFile)), encode_record(record));
   }
 
   static std::string error_of(const Result<Preflight>& result) {
     return result ? "(no error)" : result.error().message();
   }
 
-  TempFolder folder_;
+  test::TempDir folder_;
   GroupFile group_;
 };
 
 TEST_F(PreflightTest, ReadsPidfiles) {
   const std::vector<std::pair<std::string, pid_t>> good{{"42", 42}, {"42\n", 42}, {"  42 \r\n", 42}, {"1", 1}};
   for (const auto& [text, pid] : good) {
-    folder_.write("p", text);
-    const auto read = read_pidfile(folder_.path("p"));
+    test::write_file(folder_ / "p", text);
+    const auto read = read_pidfile(folder_ / "p");
     ASSERT_TRUE(read) << text;
     EXPECT_EQ(*read, pid);
   }
   for (const char* text : {"", "\n", "x", "42 43", "-1", "0", "4.2", "99999999999999"}) {
-    folder_.write("p", text);
-    EXPECT_FALSE(read_pidfile(folder_.path("p"))) << text;
+    test::write_file(folder_ / "p", text);
+    EXPECT_FALSE(read_pidfile(folder_ / "p")) << text;
   }
-  EXPECT_EQ(read_pidfile(folder_.path("none")).error().code, ErrorCode::not_found);
+  EXPECT_EQ(read_pidfile(folder_ / "none").error().code, ErrorCode::not_found);
 }
 
 TEST_F(PreflightTest, TellsRunningFromEnded) {
@@ -101,10 +101,10 @@ TEST_F(PreflightTest, ComparesKernelReleases) {
 }
 
 TEST_F(PreflightTest, LooksAtEachCriuOnce) {
-  script("criu", "echo run >> " + folder_.path("runs") + "; echo 'Version: 4.2.1'");
+  script("criu", "echo run >> " + folder_ / "runs" + "; echo 'Version: 4.2.1'");
   const auto warnings = check_criu(group_);
   ASSERT_TRUE(warnings) << warnings.error().message();
-  EXPECT_EQ(folder_.read("runs"), "run\n");
+  EXPECT_EQ(test::read_file(folder_ / "runs"), "run\n");
 }
 
 TEST_F(PreflightTest, RefusesACriuThatWillNotDo) {
@@ -112,7 +112,7 @@ TEST_F(PreflightTest, RefusesACriuThatWillNotDo) {
     const auto result = check_criu(group_);
     return result ? "(no error)" : result.error().message();
   };
-  const std::string who = "member \"a\": criu \"" + folder_.path("criu") + "\": ";
+  const std::string who = "member \"a\": criu \"" + folder_ / "criu" + "\": ";
   script("criu", "echo 'Version: 3.17.1'");
   EXPECT_EQ(error(), who + "version 3.17.1 is too old: 3.19 is the first with \"--network-lock skip\"");
   script("criu", "echo hello");
@@ -124,12 +124,12 @@ TEST_F(PreflightTest, RefusesACriuThatWillNotDo) {
 }
 
 TEST_F(PreflightTest, FindsTheHook) {
-  EXPECT_EQ(*find_hook(group_), folder_.path("hook"));
-  folder_.write("hook", "");
-  std::filesystem::permissions(folder_.path("hook"), std::filesystem::perms::owner_read);
+  EXPECT_EQ(*find_hook(group_), folder_ / "hook");
+  test::write_file(folder_ / "hook", "");
+  std::filesystem::permissions(folder_ / "hook", std::filesystem::perms::owner_read);
   const auto hook = find_hook(group_);
   ASSERT_FALSE(hook);
-  EXPECT_EQ(hook.error().message(), "g.yaml: hook: " + folder_.path("hook") + " is not there, or is no program");
+  EXPECT_EQ(hook.error().message(), "g.yaml: hook: " + folder_ / "hook" + " is not there, or is no program");
   group_.hook = folder_.path();  // a folder
   EXPECT_FALSE(find_hook(group_));
 }
@@ -160,20 +160,21 @@ TEST_F(PreflightTest, ComparesRecords) {
 }
 
 TEST_F(PreflightTest, RefusesToRestoreWithoutWholeRecords) {
-  EXPECT_EQ(error_of(preflight_restore(group_)), "member \"a\": " + folder_.path("images/a/lockstep.record") +
+  EXPECT_EQ(error_of(preflight_restore(group_)), "member \"a\": " + folder_ / "images/a/lockstep.record" +
                                                      ": is missing: this is no member of a committed checkpoint");
   write_record(record_of("a"), "a");
-  folder_.write("images/b/lockstep.record", "torn");
-  EXPECT_NE(error_of(preflight_restore(group_)).find("member \"b\": " + folder_.path("images/b/lockstep.record")),
+  test::write_file(folder_ / "images/b/lockstep.record", "torn");
+  EXPECT_NE(error_of(preflight_restore(group_)).find("member \"b\": " + folder_ / "images/b/lockstep.record"),
             std::string::npos);
 }
 
 TEST_F(PreflightTest, AsksForAPodWhenTheMachineWasRestarted) {
+  group_.policy.revalidation = RevalidationPolicy::warn;  // there are no images here to be proved
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   write_record(record_of("a"), "a");
   write_record(record_of("b"), "b");
   EXPECT_NE(error_of(preflight_restore(group_)).find("member \"a\": was dumped on another machine"), std::string::npos);
-  group_.members[0].pod = folder_.path("none");
+  group_.members[0].pod = folder_ / "none";
   EXPECT_NE(error_of(preflight_restore(group_)).find("member \"a\": pod: "), std::string::npos);
 }
 
@@ -189,11 +190,11 @@ TEST_F(PreflightTest, SaysWhichProcessIsMissing) {
   if (child == 0) ::_exit(0);
   ::waitpid(child, nullptr, 0);
   group_.members[0].pid.reset();
-  group_.members[0].pidfile = folder_.path("a.pid");
+  group_.members[0].pidfile = folder_ / "a.pid";
   EXPECT_NE(error_of(preflight_checkpoint(group_)).find("member \"a\": pidfile: open "), std::string::npos);
-  folder_.write("a.pid", std::to_string(child));
+  test::write_file(folder_ / "a.pid", std::to_string(child));
   EXPECT_EQ(error_of(preflight_checkpoint(group_)),
-            "member \"a\": there is no process " + std::to_string(child) + " (from " + folder_.path("a.pid") + ")");
+            "member \"a\": there is no process " + std::to_string(child) + " (from " + folder_ / "a.pid" + ")");
 }
 
 TEST_F(PreflightTest, FindsANamespaceByItsInode) {
@@ -211,13 +212,13 @@ TEST_F(PreflightTest, ClearsWhatAnEarlierRoundLeft) {
   std::vector<ReadyMember> members(1);
   members[0].member = &group_.members[0];
   for (const char* name : {"lockstep.record", "lockstep.record.part", "stats-dump", "stats-restore", "restored.pid"}) {
-    folder_.write(std::string("images/a/") + name, "x");
+    test::write_file(folder_ / (std::string("images/a/") + name), "x");
   }
   ASSERT_TRUE(clear_images(Operation::restore, members));
-  EXPECT_EQ(folder_.read("images/a/lockstep.record"), "x");
-  EXPECT_FALSE(std::filesystem::exists(folder_.path("images/a/restored.pid")));
+  EXPECT_EQ(test::read_file(folder_ / "images/a/lockstep.record"), "x");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "images/a/restored.pid"));
   ASSERT_TRUE(clear_images(Operation::dump, members));
-  EXPECT_TRUE(std::filesystem::is_empty(folder_.path("images/a")));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_ / "images/a"));
 }
 
 TEST_F(PreflightTest, ClearsTheImagesOfAnEarlierDump) {
@@ -226,19 +227,20 @@ TEST_F(PreflightTest, ClearsTheImagesOfAnEarlierDump) {
   const auto words = [](std::initializer_list<std::uint32_t> list) {
     return std::string(reinterpret_cast<const char*>(list.begin()), 4 * list.size());
   };
-  folder_.write("images/a/core-7.img", words({images::kCommonMagic, 1}));
-  folder_.write("images/a/pages-1.img", "memory");
+  test::write_file(folder_ / "images/a/core-7.img", words({images::kCommonMagic, 1}));
+  test::write_file(folder_ / "images/a/pages-1.img", "memory");
   ASSERT_TRUE(clear_images(Operation::dump, members));
-  EXPECT_EQ(folder_.read("images/a/pages-1.img"), "memory") << "a folder without an inventory is not CRIU's";
+  EXPECT_EQ(test::read_file(folder_ / "images/a/pages-1.img"), "memory")
+      << "a folder without an inventory is not CRIU's";
 
-  folder_.write("images/a/inventory.img", words({images::kInventoryMagic}));
-  folder_.write("images/a/disk.img", "of a virtual machine");
-  folder_.write("images/a/notes.txt", words({images::kCommonMagic}));
+  test::write_file(folder_ / "images/a/inventory.img", words({images::kInventoryMagic}));
+  test::write_file(folder_ / "images/a/disk.img", "of a virtual machine");
+  test::write_file(folder_ / "images/a/notes.txt", words({images::kCommonMagic}));
   ASSERT_TRUE(clear_images(Operation::restore, members));
-  EXPECT_EQ(folder_.read("images/a/pages-1.img"), "memory");
+  EXPECT_EQ(test::read_file(folder_ / "images/a/pages-1.img"), "memory");
   ASSERT_TRUE(clear_images(Operation::dump, members));
   std::set<std::string> left;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_.path("images/a"))) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / "images/a")) {
     left.insert(entry.path().filename());
   }
   EXPECT_EQ(left, (std::set<std::string>{"disk.img", "notes.txt"}));
@@ -249,8 +251,8 @@ TEST_F(PreflightTest, OnlyAnotherPodGetsTheTrackedConnections) {
   members[0].member = &group_.members[0];
   members[0].pod = PodId{"boot", 7};
   members[0].record.emplace().pod = PodId{"boot", 7};
-  folder_.write("images/a/netns-ct-9.img", "x");
-  const auto there = [this] { return std::filesystem::exists(folder_.path("images/a/netns-ct-9.img")); };
+  test::write_file(folder_ / "images/a/netns-ct-9.img", "x");
+  const auto there = [this] { return std::filesystem::exists(folder_ / "images/a/netns-ct-9.img"); };
   ASSERT_TRUE(clear_images(Operation::restore, members));
   EXPECT_FALSE(there());
   ASSERT_TRUE(clear_images(Operation::restore, members));
@@ -261,7 +263,7 @@ TEST_F(PreflightTest, OnlyAnotherPodGetsTheTrackedConnections) {
   members[0].pod.netns_inode = 7;
   ASSERT_TRUE(clear_images(Operation::restore, members));
   ASSERT_TRUE(clear_images(Operation::dump, members));
-  EXPECT_TRUE(std::filesystem::is_empty(folder_.path("images/a")));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_ / "images/a"));
 }
 
 }  // namespace

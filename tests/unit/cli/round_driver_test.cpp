@@ -4,8 +4,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "common/signals.hpp"
 #include "tests/unit/cli/fake_broker.hpp"
-#include "tests/unit/cli/temp_folder.hpp"
+#include "tests/unit/support/temp_dir.hpp"
 
 namespace lockstep::cli {
 namespace {
@@ -16,7 +17,7 @@ using namespace std::chrono_literals;
 class RoundDriverTest : public testing::Test {
  protected:
   RoundDriverTest()
-      : signals_(SignalFd::open().value()),
+      : signals_(open_signal_fd({SIGINT, SIGTERM, SIGHUP}).value()),
         fake_(folder_.path(),
               [this](const Message& question, FakeBroker::Answers& answers) {
                 if (before_) before_(question);
@@ -34,8 +35,8 @@ class RoundDriverTest : public testing::Test {
     plan_.open.members.push_back(member);
     CriuCommand command;
     command.argv = {"sh", "-c", script};
-    command.output = folder_.path(id + ".out");
-    command.log = folder_.path(id + ".log");
+    command.output = folder_ / (id + ".out");
+    command.log = folder_ / (id + ".log");
     plan_.commands.push_back(command);
   }
 
@@ -56,8 +57,8 @@ class RoundDriverTest : public testing::Test {
     return found;
   }
 
-  TempFolder folder_;
-  SignalFd signals_;
+  test::TempDir folder_;
+  Fd signals_;
   FakeRound round_;  ///< touched by the fake's thread alone once it runs
   std::function<void(const Message&)> before_;
   FakeBroker fake_;
@@ -88,7 +89,7 @@ TEST_F(RoundDriverTest, StartsAllAtOnce) {
 
 TEST_F(RoundDriverTest, TellsTheBrokerWhyACriuFailed) {
   add("a", "exit 0");
-  add("b", "echo 'Error (x.c:1): no luck' > " + folder_.path("b.log") + "; exit 1");
+  add("b", "echo 'Error (x.c:1): no luck' > " + folder_ / "b.log" + "; exit 1");
   const auto outcome = run();
   EXPECT_EQ(outcome.status.state, RoundState::aborted);
   EXPECT_EQ(outcome.status.culprit.value, "b");
@@ -98,7 +99,7 @@ TEST_F(RoundDriverTest, TellsTheBrokerWhyACriuFailed) {
 }
 
 TEST_F(RoundDriverTest, DoesNotQuoteTheLogOfAnEarlierTry) {
-  folder_.write("a.log", "Error (old.c:1): long ago\n");
+  test::write_file(folder_ / "a.log", "Error (old.c:1): long ago\n");
   add("a", "echo \"criu: unrecognized option '--x'\"; echo; echo Usage; exit 1");
   EXPECT_EQ(run().runs[0].detail, "criu: unrecognized option '--x'");
 }
@@ -182,12 +183,12 @@ TEST_F(RoundDriverTest, AbortsOnTheFirstSignalAndKillsOnTheSecond) {
 
 TEST_F(RoundDriverTest, StartsNothingWhenTheRoundIsRefused) {
   plan_.open.lease_ms = 1;
-  add("a", "touch " + folder_.path("started"));
+  add("a", "touch " + folder_ / "started");
   RoundDriver driver(client_, plan_, display_, signals_, patience_);
   const auto opened = driver.open();
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, ErrorCode::refused);
-  EXPECT_FALSE(std::filesystem::exists(folder_.path("started")));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "started"));
 }
 
 TEST_F(RoundDriverTest, GivesUpARoundThatItCannotStart) {

@@ -56,6 +56,7 @@ TEST_F(HookRelay, FailsWhenTheRelayDoes) {
   put_relay("exit 3\n");
   const HookOutcome outcome = place_.run();
   EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_NE(outcome.log.find("the relay to the broker at tcp://127.0.0.1:7400"), std::string::npos) << outcome.log;
 }
 
 TEST_F(HookRelay, FailsWithoutItsNeighbour) {

@@ -47,9 +47,9 @@ HookOutcome RunningProgram::wait() {
 HookPlace::HookPlace(const std::string& action) {
   environment = {{"PATH", "/usr/sbin:/usr/bin:/sbin:/bin"},
                  {"CRTOOLS_SCRIPT_ACTION", action},
-                 {"CRTOOLS_IMAGE_DIR", images.path().string()},
+                 {"CRTOOLS_IMAGE_DIR", images.path()},
                  {"CRTOOLS_INIT_PID", std::to_string(::getpid())},
-                 {"LOCKSTEP_SOCKET_DIR", sockets.path().string()},
+                 {"LOCKSTEP_SOCKET_DIR", sockets.path()},
                  {"LOCKSTEP_BROKER", ""},
                  {"LOCKSTEP_HOOK_SILENCE_MS", "10000"}};
 }

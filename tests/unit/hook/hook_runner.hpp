@@ -8,9 +8,13 @@
 #include <vector>
 
 #include "common/fd.hpp"
-#include "tests/unit/hook/temp_dir.hpp"
+#include "tests/unit/support/temp_dir.hpp"
 
 namespace lockstep::hook::test {
+
+using lockstep::test::read_file;
+using lockstep::test::TempDir;
+using lockstep::test::write_file;
 
 struct HookOutcome {
   int exit_code = -1;  ///< -N when it was ended by signal N

@@ -50,7 +50,7 @@ class DamageTest : public ::testing::Test {
     return std::move(*summary);
   }
 
-  test::TempFolder dir_;
+  test::TempDir dir_;
   std::vector<std::string> files_;
 };
 

@@ -9,7 +9,7 @@ namespace lockstep::images {
 namespace {
 
 using test::entry;
-using test::TempFolder;
+using test::TempDir;
 using test::words;
 
 class ImageFileTest : public ::testing::Test {
@@ -29,7 +29,7 @@ class ImageFileTest : public ::testing::Test {
     }
   }
 
-  TempFolder dir_;
+  TempDir dir_;
   std::string path_ = dir_ / "files.img";
   const std::string head_ = words({kCommonMagic, kFilesMagic});
 };

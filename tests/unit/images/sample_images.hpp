@@ -9,25 +9,13 @@
 #include "cli/images/connection_pairs.hpp"
 #include "cli/images/tcp_streams.hpp"
 #include "schemas/messages.hpp"
+#include "tests/unit/support/temp_dir.hpp"
 
 namespace lockstep::images::test {
 
-/// A folder that goes with the test.
-class TempFolder {
- public:
-  TempFolder();
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-  ~TempFolder();
-  [[nodiscard]] const std::string& path() const { return path_; }
-  [[nodiscard]] std::string operator/(std::string_view name) const { return path_ + "/" + std::string(name); }
-
- private:
-  std::string path_;
-};
-
-void write_file(const std::string& path, std::string_view bytes);
-[[nodiscard]] std::string read_file(const std::string& path);
+using lockstep::test::read_file;
+using lockstep::test::TempDir;
+using lockstep::test::write_file;
 
 /// "10.0.0.1" or "fd00::1", and a port.
 [[nodiscard]] Endpoint endpoint(const std::string& address, std::uint16_t port);

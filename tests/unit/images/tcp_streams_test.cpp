@@ -35,7 +35,7 @@ class TcpStreamsTest : public ::testing::Test {
 
   void SetUp() override { test::write_file(dir_ / "inventory.img", test::inventory_image()); }
 
-  test::TempFolder dir_;
+  test::TempDir dir_;
 };
 
 void expect_same(const TcpEnd& end, const TcpEnd& expected) {

@@ -46,7 +46,7 @@ class VerifyImagesTest : public ::testing::Test {
   [[nodiscard]] std::vector<std::string> folders() const { return {dir_ / "server", dir_ / "one", dir_ / "two"}; }
   [[nodiscard]] CutSummary verify() const { return *verify_images(folders()); }
 
-  images::test::TempFolder dir_;
+  images::test::TempDir dir_;
   std::vector<images::test::Ends> clients_;
   TcpEnd stranger_;
 };
