@@ -19,7 +19,7 @@ Result<AgentConfig> read(Config file) {
   file.text("group", config.group);
   file.text("member", config.member);
   file.text("log_level", config.log_level);
-  file.duration("in_doubt", config.in_doubt, milliseconds(1'000), milliseconds(600'000));
+  file.duration("in_doubt", config.in_doubt, milliseconds(1'000), milliseconds(86'400'000));
 
   if (const auto endpoint = parse_endpoint(config.broker); !endpoint) file.complain("broker", endpoint.error().message());
   if (config.releases.empty()) {

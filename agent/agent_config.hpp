@@ -26,7 +26,7 @@ struct AgentConfig {
   std::string group;                       ///< what a sidecar says of hooks that don't know whose they are
   std::string member;
   std::string log_level = "info";
-  milliseconds in_doubt{10'000};
+  milliseconds in_doubt{3'600'000};
 };
 
 [[nodiscard]] Result<AgentConfig> load_agent_config(const std::string& path);

@@ -58,6 +58,11 @@ Result<std::unique_ptr<Pods>> open_pods(const AgentConfig& config, const Hello& 
     exempt = std::move(*resolved);
   }
   auto pods = std::make_unique<Pods>(hello.boot_id, config.lock, std::move(exempt), this_process(hello.name));
+  if (config.scope == Scope::node) {
+    auto own = open_netns("/proc/self/ns/net");
+    if (!own) return Failure(own.error());
+    if (auto added = pods->add_node(std::move(*own)); !added) return Failure(added.error());
+  }
   for (const std::uint64_t inode : hello.pods) {
     // Now rather than in a round: it takes away what an earlier agent left, and tells what this kernel can't do.
     const PodPlace own{PodId{hello.boot_id, inode}, 0, "/proc/self/ns/net"};
@@ -79,6 +84,7 @@ Result<std::unique_ptr<AgentShell>> AgentShell::create(const AgentConfig& config
   if (!pods) return Failure(pods.error());
   CoreSettings settings;
   settings.hello = std::move(*hello);
+  settings.broker = config.broker;
   settings.claim_group = GroupId(config.group);
   settings.claim_member = MemberId(config.member);
   settings.in_doubt = config.in_doubt;

@@ -17,8 +17,18 @@ std::string pod_text(std::uint64_t inode) { return "pod net:[" + std::to_string(
 
 Pods::~Pods() {
   for (auto& [inode, pod] : pods_) {
+    if (pod.armed) continue;  // left so on purpose: its round may still be decided, and the lease ends it
     if (auto removed = pod.lock->remove(); !removed) spdlog::warn("{}: {}", pod_text(inode), removed.error().message());
   }
+}
+
+Result<void> Pods::add_node(Fd netns) {
+  auto inode = netns_inode(netns);
+  if (!inode) return Failure(inode.error());
+  auto nat = NatReader::create(netns);
+  if (!nat) return Failure(nat.error());
+  node_.emplace(Node{std::move(netns), *inode, std::move(*nat)});
+  return {};
 }
 
 Result<Fd> Pods::open(const PodPlace& place) const {
@@ -50,8 +60,10 @@ Result<void> Pods::prepare(const PodPlace& place) {
   if (place.pod.boot_id != boot_id_) {
     return fail(ErrorCode::invalid, "prepare " + pod_text(place.pod.netns_inode), "it is on another machine");
   }
+  if (node_) node_->nat.refresh(node_->netns);
   if (const auto known = pods_.find(place.pod.netns_inode); known != pods_.end()) {
     known->second.used = Clock::now();
+    known->second.nat->refresh(known->second.netns);
     if (known->second.armed) return {};
     return known->second.lock->prepare();  // somebody may have flushed the rule set since
   }
@@ -63,9 +75,12 @@ Result<void> Pods::prepare(const PodPlace& place) {
   if (!diag) return Failure(diag.error());
   auto addresses = AddressReader::create(*netns);
   if (!addresses) return Failure(addresses.error());
+  auto nat = NatReader::create(*netns);
+  if (!nat) return Failure(nat.error());
   pods_.emplace(place.pod.netns_inode,
                 Pod{std::move(*netns), std::move(*lock), std::make_unique<SockDiag>(std::move(*diag)),
-                    std::make_unique<AddressReader>(std::move(*addresses)), false, Clock::now()});
+                    std::make_unique<AddressReader>(std::move(*addresses)),
+                    std::make_unique<NatReader>(std::move(*nat)), false, Clock::now()});
   return {};
 }
 
@@ -100,6 +115,18 @@ Result<SocketTable> Pods::sockets(const PodId& id, const std::vector<std::uint64
   auto pod = find(id);
   if (!pod) return Failure(pod.error());
   return (*pod)->diag->tcp_sockets_of(std::unordered_set<std::uint64_t>(inodes.begin(), inodes.end()));
+}
+
+Result<std::vector<NatEntry>> Pods::nat_entries(const PodId& id, const SocketTable& connections) {
+  auto pod = find(id);
+  if (!pod) return Failure(pod.error());
+  const std::vector<Flow> flows = flows_of(connections);
+  auto entries = (*pod)->nat->read(flows);
+  if (!entries || !node_ || node_->inode == id.netns_inode) return entries;
+  auto outside = node_->nat.read(flows_outside(flows, *entries));
+  if (!outside) return outside;
+  entries->insert(entries->end(), outside->begin(), outside->end());
+  return entries;
 }
 
 Result<ClosedConnections> Pods::close_connections(const PodId& id, const SocketTable& connections) {

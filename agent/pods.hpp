@@ -3,11 +3,13 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "agent/core/pod_network.hpp"
 #include "agent/kernel/addresses.hpp"
+#include "agent/kernel/nat_reader.hpp"
 #include "agent/kernel/pod_lock.hpp"
 #include "agent/kernel/sock_diag.hpp"
 #include "common/clock.hpp"
@@ -23,8 +25,11 @@ class Pods : public PodNetwork {
   /// `owner` is noted in the locks.
   Pods(std::string boot_id, LockBackend backend, std::vector<Endpoint> exempt, LockOwner owner = {})
       : boot_id_(std::move(boot_id)), backend_(backend), exempt_(std::move(exempt)), owner_(std::move(owner)) {}
-  /// Takes the lock tables out of every pod.
+  /// Takes the lock tables out of every pod that is not locked.
   ~Pods() override;
+
+  /// From now on what `netns` translates counts as well: the node's, through which its pods' packets go.
+  Result<void> add_node(Fd netns);
 
   Result<void> prepare(const PodPlace& place) override;
   Result<void> arm(const PodId& pod, milliseconds lease, const RoundId& round) override;
@@ -32,6 +37,7 @@ class Pods : public PodNetwork {
   Result<void> disarm(const PodId& pod) override;
   Result<std::vector<InterfaceAddress>> addresses(const PodId& pod) override;
   Result<SocketTable> sockets(const PodId& pod, const std::vector<std::uint64_t>& inodes) override;
+  Result<std::vector<NatEntry>> nat_entries(const PodId& pod, const SocketTable& connections) override;
   Result<ClosedConnections> close_connections(const PodId& pod, const SocketTable& connections) override;
   Result<RestoreCheck> check_for_restore(const PodId& pod, const SocketTable& wanted,
                                          const std::vector<InterfaceAddress>& addresses) override;
@@ -47,8 +53,14 @@ class Pods : public PodNetwork {
     std::unique_ptr<PodLock> lock;
     std::unique_ptr<SockDiag> diag;
     std::unique_ptr<AddressReader> addresses;
+    std::unique_ptr<NatReader> nat;
     bool armed = false;
     TimePoint used;
+  };
+  struct Node {
+    Fd netns;
+    std::uint64_t inode = 0;
+    NatReader nat;
   };
 
   [[nodiscard]] Result<Fd> open(const PodPlace& place) const;
@@ -59,6 +71,7 @@ class Pods : public PodNetwork {
   std::vector<Endpoint> exempt_;
   LockOwner owner_;
   std::map<std::uint64_t, Pod> pods_;  ///< by namespace inode
+  std::optional<Node> node_;
 };
 
 }  // namespace lockstep::agent

@@ -27,6 +27,7 @@ Result<BrokerConfig> read(Config file) {
   file.texts("listen", config.listen, true);
   file.texts("publish", config.publish, true);
   file.texts("trusted", config.trusted, true);
+  file.text("journal", config.journal);
   file.text("log_level", config.log_level);
   file.duration("heartbeat", config.heartbeat, milliseconds(50), milliseconds(60'000));
   file.duration("silence", config.silence, milliseconds(200), milliseconds(600'000));
@@ -36,6 +37,9 @@ Result<BrokerConfig> read(Config file) {
       const auto derived = publish_endpoint_of(endpoint);
       if (derived) config.publish.push_back(*derived);  // what is wrong with `endpoint` is told below
     }
+  }
+  if (config.journal != kNoJournal && !config.journal.starts_with('/')) {
+    file.complain("journal", "must be an absolute path, or \"none\"");
   }
   check_endpoints(file, "listen", config.listen, config.trusted);
   check_endpoints(file, "publish", config.publish, config.trusted);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "broker/core/broker_core.hpp"
@@ -9,10 +10,14 @@
 
 namespace lockstep::broker {
 
+/// Decisions are kept in memory only: after its death the next broker knows of none.
+inline constexpr std::string_view kNoJournal = "none";
+
 struct BrokerConfig {
   std::vector<std::string> listen{"ipc:///run/lockstep/broker.sock"};  ///< ROUTER: events and commands
   std::vector<std::string> publish;                                    ///< PUB; empty: derived from `listen`
   std::vector<std::string> trusted;  ///< hosts beyond loopback that `listen` and `publish` may name
+  std::string journal = "/var/lib/lockstep/journal.db";  ///< a file, or kNoJournal
   std::string log_level = "info";
   milliseconds heartbeat{500};
   milliseconds silence{3000};

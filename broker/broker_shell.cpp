@@ -8,6 +8,8 @@
 #include <random>
 #include <utility>
 
+#include "broker/core/memory_journal.hpp"
+#include "broker/journal_db.hpp"
 #include "common/endpoints.hpp"
 #include "common/log.hpp"
 #include "common/zmq_socket.hpp"
@@ -59,13 +61,23 @@ Result<void> bind_one(zmq::socket_t& socket, const std::string& text, std::vecto
   return bound;
 }
 
+Result<std::unique_ptr<Journal>> open_journal(const std::string& path) {
+  if (path == kNoJournal) return std::make_unique<MemoryJournal>();
+  auto journal = JournalDb::create(path);
+  if (!journal) return Failure(journal.error());
+  return std::move(*journal);
+}
+
 }  // namespace
 
-BrokerShell::BrokerShell(const BrokerConfig& config, Fd stop)
-    : stop_(std::move(stop)), core_(core_settings(config), Clock::now(), unix_ms()) {}
+BrokerShell::BrokerShell(const BrokerConfig& config, std::unique_ptr<Journal> journal, Fd stop)
+    : stop_(std::move(stop)), journal_(std::move(journal)),
+      core_(core_settings(config), *journal_, Clock::now(), unix_ms()) {}
 
 Result<BrokerShell> BrokerShell::create(const BrokerConfig& config, Fd stop) {
-  BrokerShell shell(config, std::move(stop));
+  auto journal = open_journal(config.journal);
+  if (!journal) return Failure(journal.error());
+  BrokerShell shell(config, std::move(*journal), std::move(stop));
   // Zero copy is for large messages. It doubles the receive buffer of each connection, and every message that waits keeps
   // a whole buffer: of a thousand agents, 10 MiB. No more than a saving, so a libzmq that refuses is as good.
   (void)::zmq_ctx_set(shell.context_.handle(), kZeroCopyReceive, 0);
@@ -98,6 +110,8 @@ void BrokerShell::unlink_sockets() {
 }
 
 void BrokerShell::run() {
+  core_.recover(Clock::now(), out_);
+  perform();
   std::vector<zmq::pollitem_t> items{{router_.handle(), 0, ZMQ_POLLIN, 0}, {nullptr, stop_.get(), ZMQ_POLLIN, 0}};
   while (true) {
     poll_until(items, core_.next_deadline());
@@ -149,6 +163,12 @@ void BrokerShell::perform(const Publish& action) {
   // PUB never refuses: what a slow subscriber misses, it asks for.
   (void)send_frames(publisher_, {action.topic, bytes});
   if (release) core_.set_published(releases_published_);
+}
+
+void BrokerShell::perform(const Archive& action) {
+  const auto kept = journal_->end(action.status);
+  // Not lost: the next broker finds the round unfinished, and ends it again.
+  if (!kept) spdlog::warn("the end of round {} is not in the journal: {}", action.status.round.value, kept.error().message());
 }
 
 void BrokerShell::perform(const LogLine& action) {

@@ -2,6 +2,7 @@
 /// libzmq adds its one I/O thread and its reaper, however many peers there are.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <zmq.hpp>
 
@@ -20,13 +21,14 @@ class BrokerShell {
   void run();
 
  private:
-  BrokerShell(const BrokerConfig& config, Fd stop);
+  BrokerShell(const BrokerConfig& config, std::unique_ptr<Journal> journal, Fd stop);
   Result<void> bind(const BrokerConfig& config);
   void unlink_sockets();
   void receive();
   void perform();
   void perform(const SendTo& action);
   void perform(const Publish& action);
+  void perform(const Archive& action);
   void perform(const LogLine& action);
 
   Fd stop_;
@@ -34,6 +36,7 @@ class BrokerShell {
   zmq::socket_t router_;
   zmq::socket_t publisher_;
   std::vector<std::string> socket_files_;  ///< libzmq makes them and leaves them
+  std::unique_ptr<Journal> journal_;
   BrokerCore core_;
   Outbox out_;
   std::uint64_t releases_published_ = 0;  ///< numbers on the release topic have no gaps: subscribers look for them

@@ -15,7 +15,7 @@ namespace {
 
 constexpr milliseconds kGoneLimit{5'000};
 
-std::string quoted(const ReadyMember& ready) { return "member \"" + ready.member->id.value + "\""; }
+std::string the_member(const ReadyMember& ready) { return "member \"" + ready.member->id.value + "\""; }
 
 /// Once for each file system: a group's folders mostly share one.
 Result<void> sync_images(const std::vector<ReadyMember>& members) {
@@ -37,7 +37,7 @@ void check_gone(const std::vector<ReadyMember>& members, Report& report) {
     pollfd gone{ready.root.get(), POLLIN, 0};
     const auto left = std::chrono::ceil<milliseconds>(end - Clock::now()).count();
     if (::poll(&gone, 1, static_cast<int>(std::max<std::int64_t>(left, 0))) == 1) continue;
-    report.notes.push_back(quoted(ready) + ": was dumped, and its process " + std::to_string(ready.pid) +
+    report.notes.push_back(the_member(ready) + ": was dumped, and its process " + std::to_string(ready.pid) +
                            " is still there");
   }
 }
@@ -46,7 +46,7 @@ void check_running(const std::vector<ReadyMember>& members, Report& report) {
   for (const ReadyMember& ready : members) {
     pollfd gone{ready.root.get(), POLLIN, 0};
     if (::poll(&gone, 1, 0) != 1) continue;
-    report.notes.push_back(quoted(ready) + ": its process " + std::to_string(ready.pid) + " does not run any more");
+    report.notes.push_back(the_member(ready) + ": its process " + std::to_string(ready.pid) + " does not run any more");
   }
 }
 
@@ -66,13 +66,13 @@ void tell_from_records(const std::vector<ReadyMember>& members, Report& report) 
 void after_restored(const ReadyMember& ready, MemberReport& member, Report& report) {
   const auto pid = read_pidfile(restored_pidfile(*ready.member));
   if (!pid) {
-    report.notes.push_back(quoted(ready) + ": CRIU has left no pid: " + pid.error().message());
+    report.notes.push_back(the_member(ready) + ": CRIU has left no pid: " + pid.error().message());
     return;
   }
   member.pid = *pid;
   if (ready.member->pidfile.empty()) return;
   if (auto written = replace_file(ready.member->pidfile, std::to_string(*pid) + "\n"); !written) {
-    report.notes.push_back(quoted(ready) + ": runs as process " + std::to_string(*pid) + ", but " +
+    report.notes.push_back(the_member(ready) + ": runs as process " + std::to_string(*pid) + ", but " +
                            written.error().message());
   }
 }
@@ -80,7 +80,7 @@ void after_restored(const ReadyMember& ready, MemberReport& member, Report& repo
 void check_nothing_left(const ReadyMember& ready, Report& report) {
   const auto pid = read_pidfile(restored_pidfile(*ready.member));
   if (!pid || !is_running(*pid)) return;
-  report.notes.push_back(quoted(ready) + ": CRIU has left process " + std::to_string(*pid) +
+  report.notes.push_back(the_member(ready) + ": CRIU has left process " + std::to_string(*pid) +
                          " behind, which must not run on without the others: kill it");
 }
 

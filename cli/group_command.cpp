@@ -1,5 +1,6 @@
 #include "cli/group_command.hpp"
 
+#include <signal.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "cli/report_json.hpp"
 #include "cli/round_driver.hpp"
 #include "cli/verify_report.hpp"
+#include "common/signals.hpp"
 
 namespace lockstep::cli {
 namespace {
@@ -65,7 +67,7 @@ void prove(Report& report) {
 /// Opens the round and sees it through. Between the opening and the first CRIU the images folders are cleared of what
 /// an earlier round left: not before, since they may be those of a round that is still running.
 Result<Report> run_round(Operation operation, BrokerClient& broker, const RoundPlan& plan, const Preflight& preflight,
-                         Display& display, SignalFd& signals) {
+                         Display& display, const Fd& signals) {
   RoundDriver driver(broker, plan, display, signals);
   if (auto opened = driver.open(); !opened) return Failure(opened.error());
   if (auto cleared = clear_images(operation, preflight.members); !cleared) {
@@ -99,12 +101,13 @@ Result<Report> run_command(Operation operation, const GroupOptions& options) {
   auto round = new_round_id();
   if (!round) return Failure(round.error());
 
-  auto signals = SignalFd::open();  // before libzmq's threads
+  // Ctrl-C is an event: an interrupted round is aborted in order, instead of leaving its CRIUs alone.
+  const auto signals = open_signal_fd({SIGINT, SIGTERM, SIGHUP});  // before libzmq's threads
   if (!signals) return Failure(signals.error());
   auto broker = BrokerClient::connect(address->broker, address->releases);
   if (!broker) return Failure(broker.error());
   if (const auto welcome = broker->hello(); !welcome) return Failure(welcome.error());
-  if (signals->take() > 0) return fail(ErrorCode::refused, "interrupted", "nothing was started");
+  if (take_signals(*signals) > 0) return fail(ErrorCode::refused, "interrupted", "nothing was started");
 
   Display display(Display::mode_for(STDERR_FILENO, options.quiet, group->members.size()), STDERR_FILENO);
   for (const auto& warning : preflight->warnings) display.note("warning: " + warning);

@@ -15,7 +15,7 @@ namespace {
 /// Behind the name of an image that CRIU is not to find.
 constexpr std::string_view kParked = ".parked";
 
-std::string quoted(const ReadyMember& ready) { return "member \"" + ready.member->id.value + "\""; }
+std::string the_member(const ReadyMember& ready) { return "member \"" + ready.member->id.value + "\""; }
 
 bool is_tracking_image(const std::string& name) {
   return name.starts_with("netns-ct-") || name.starts_with("netns-exp-");
@@ -88,12 +88,12 @@ Result<std::vector<std::string>> stale_files(Operation operation, const ReadyMem
 Result<void> clear_images(Operation operation, const std::vector<ReadyMember>& members) {
   for (const ReadyMember& ready : members) {
     if (operation == Operation::restore) {
-      if (auto parked = park_tracking_images(ready); !parked) return fail_from(parked.error(), quoted(ready));
+      if (auto parked = park_tracking_images(ready); !parked) return fail_from(parked.error(), the_member(ready));
     }
     const auto stale = stale_files(operation, ready);
-    if (!stale) return fail_from(stale.error(), quoted(ready));
+    if (!stale) return fail_from(stale.error(), the_member(ready));
     for (const std::string& path : *stale) {
-      if (auto removed = remove_file(path); !removed) return fail_from(removed.error(), quoted(ready));
+      if (auto removed = remove_file(path); !removed) return fail_from(removed.error(), the_member(ready));
     }
   }
   return {};

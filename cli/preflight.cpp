@@ -28,10 +28,10 @@ namespace {
 constexpr milliseconds kReapLimit{3'000};
 constexpr milliseconds kReapStep{10};
 
-std::string quoted(const MemberId& id) { return "member \"" + id.value + "\""; }
+std::string the_member(const MemberId& id) { return "member \"" + id.value + "\""; }
 
 Failure bad_member(const MemberId& id, std::string why, ErrorCode code = ErrorCode::invalid) {
-  return fail(code, quoted(id), std::move(why));
+  return fail(code, the_member(id), std::move(why));
 }
 
 /// What both operations need: root, CRIU, the hook.
@@ -236,10 +236,10 @@ Result<void> check_records(const GroupFile& group, const std::vector<Record>& re
     if (record.group != group.group) {
       return bad_member(id, "its images are of group \"" + record.group.value + "\"");
     }
-    if (record.member != id) return bad_member(id, "its images are those of " + quoted(record.member));
+    if (record.member != id) return bad_member(id, "its images are those of " + the_member(record.member));
     if (record.round != records.front().round) {
       return bad_member(id, "its images are of round " + record.round.value + ", those of " +
-                                quoted(group.members.front().id) + " of round " + records.front().round.value +
+                                the_member(group.members.front().id) + " of round " + records.front().round.value +
                                 ": together they are no consistent checkpoint");
     }
     const std::set<MemberId> theirs(record.members.begin(), record.members.end());
@@ -249,7 +249,7 @@ Result<void> check_records(const GroupFile& group, const std::vector<Record>& re
       }
     }
     for (const MemberId& other : ours) {
-      if (!theirs.contains(other)) return bad_member(other, "did not take part in the checkpoint of " + quoted(id));
+      if (!theirs.contains(other)) return bad_member(other, "did not take part in the checkpoint of " + the_member(id));
     }
   }
   return {};
@@ -269,7 +269,7 @@ Result<Preflight> preflight_checkpoint(const GroupFile& group) {
     const auto [other, fresh] = taken.emplace(ready->pid, member.id);
     if (!fresh) {
       return bad_member(member.id,
-                        "has the same root process (" + std::to_string(ready->pid) + ") as " + quoted(other->second),
+                        "has the same root process (" + std::to_string(ready->pid) + ") as " + the_member(other->second),
                         ErrorCode::conflict);
     }
     preflight->members.push_back(std::move(*ready));

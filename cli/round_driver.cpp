@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cli/files.hpp"
+#include "common/signals.hpp"
 
 namespace lockstep::cli {
 namespace {
@@ -13,22 +14,39 @@ namespace {
 constexpr milliseconds kFirstRepeat{200};
 constexpr milliseconds kLastRepeat{1'000};
 constexpr milliseconds kRedraw{100};
+/// A hook's longest wait for its verdict (agent/hook/hook_environment.hpp).
+constexpr milliseconds kLongestDoubt{3'600'000};
 constexpr std::size_t kLogTail = 64 * 1024;
 constexpr std::size_t kDetail = 1024;
 
-/// How far a round has come: the number of things that have happened in it. PUB and ROUTER are two ways, and what comes
-/// second may be the older one.
-std::size_t progress(const RoundStatus& status) {
+/// How far a round has come: its state, then the number of things that have happened in it. PUB and ROUTER are two ways,
+/// and what comes second may be the older one. The state counts first: a broker that was restarted knows the outcome, and
+/// little of what went before.
+std::pair<int, std::size_t> progress(const RoundStatus& status) {
   const auto passed = [](std::int64_t time) { return std::size_t{time >= 0}; };
-  std::size_t count = static_cast<std::size_t>(status.state != RoundState::open) +
-                      static_cast<std::size_t>(status.state == RoundState::complete);
+  const int state = status.state == RoundState::open ? 0 : status.state == RoundState::committed ? 1 : 2;
+  std::size_t count = 0;
   for (const auto& member : status.members) {
     for (const auto& times : member.phases) {
       count += passed(times.arrived_us) + passed(times.ready_us) + passed(times.released_us);
     }
     count += passed(member.unlocked_us) + static_cast<std::size_t>(member.criu != CriuOutcome::running);
   }
-  return count;
+  return {state, count};
+}
+
+/// What was known of the members and the newer status does not tell.
+void keep_times(const RoundStatus& former, RoundStatus& status) {
+  const auto keep = [](std::int64_t before, std::int64_t& time) { time = time < 0 ? before : time; };
+  for (std::size_t i = 0; i < status.members.size(); ++i) {
+    MemberStatus& member = status.members[i];
+    for (std::size_t phase = 0; phase < kPhasesPerRound; ++phase) {
+      keep(former.members[i].phases[phase].arrived_us, member.phases[phase].arrived_us);
+      keep(former.members[i].phases[phase].ready_us, member.phases[phase].ready_us);
+      keep(former.members[i].phases[phase].released_us, member.phases[phase].released_us);
+    }
+    keep(former.members[i].unlocked_us, member.unlocked_us);
+  }
 }
 
 /// Why a CRIU failed: the error lines of its log, else what it has printed, else how it ended.
@@ -164,7 +182,8 @@ void RoundDriver::take_status(const Message& message) {
   if (status == nullptr || status->members.size() != plan_.open.members.size()) return;
   std::erase_if(unanswered_, [&](const Message& each) { return each.sequence == message.sequence; });
   if (progress(*status) > progress(status_)) repeat_after_ = kFirstRepeat;
-  if (progress(*status) >= progress(status_)) status_ = *status;
+  if (progress(*status) < progress(status_)) return;
+  keep_times(std::exchange(status_, *status), status_);
 }
 
 void RoundDriver::take_refusal(const Message& answer, const Refused& refused) {
@@ -183,7 +202,7 @@ void RoundDriver::take_refusal(const Message& answer, const Refused& refused) {
 // --- signals and time -----------------------------------------------------------------------------------------------
 
 void RoundDriver::take_signals() {
-  for (int count = signals_.take(); count > 0; --count) {
+  for (int count = lockstep::take_signals(signals_); count > 0; --count) {
     ++signals_taken_;
     if (signals_taken_ == 1) {
       display_.note("interrupted: aborting the round. Once more ends criu by force.");
@@ -209,8 +228,9 @@ void RoundDriver::on_time() {
   const bool only_criu = round_over() || !lost_.empty();
   if (!only_criu) waiting_since_.reset();
   if (only_criu && !waiting_since_) waiting_since_ = now;
-  // A round that is over has been decided everywhere; without a broker each agent and hook decides in its own time.
-  const milliseconds patience = patience_.criu_after_round + (round_over() ? milliseconds(0) : longest_round());
+  // A round that is over has been decided everywhere. Without a broker a member that has voted waits for its verdict as
+  // long as its hook does: to end its CRIU would be to decide for the broker.
+  const milliseconds patience = patience_.criu_after_round + (round_over() ? milliseconds(0) : kLongestDoubt);
   if (waiting_since_ && now - *waiting_since_ > patience) terminate("the round is over and criu is not");
   if (terminated_ && now - *terminated_ > patience_.criu_after_term) {
     for (const auto& process : processes_) {
@@ -222,7 +242,7 @@ void RoundDriver::on_time() {
 void RoundDriver::wait_for_event() {
   std::vector<zmq::pollitem_t> items;
   broker_.add_to(items);
-  items.push_back({nullptr, signals_.fd(), ZMQ_POLLIN, 0});
+  items.push_back({nullptr, signals_.get(), ZMQ_POLLIN, 0});
   for (const auto& process : processes_) {
     if (process) items.push_back({nullptr, process->pidfd(), ZMQ_POLLIN, 0});
   }

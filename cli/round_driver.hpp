@@ -15,8 +15,8 @@
 #include "cli/broker_client.hpp"
 #include "cli/criu_process.hpp"
 #include "cli/display.hpp"
-#include "cli/signals.hpp"
 #include "common/clock.hpp"
+#include "common/fd.hpp"
 #include "schemas/messages.hpp"
 
 namespace lockstep::cli {
@@ -53,7 +53,8 @@ struct RoundOutcome {
 
 class RoundDriver {
  public:
-  RoundDriver(BrokerClient& broker, const RoundPlan& plan, Display& display, SignalFd& signals,
+  /// `signals`: what interrupts the round (common/signals.hpp), blocked before libzmq has made its threads.
+  RoundDriver(BrokerClient& broker, const RoundPlan& plan, Display& display, const Fd& signals,
               RoundPatience patience = {})
       : broker_(broker), plan_(plan), display_(display), signals_(signals), patience_(patience) {}
 
@@ -88,7 +89,7 @@ class RoundDriver {
   BrokerClient& broker_;
   const RoundPlan& plan_;
   Display& display_;
-  SignalFd& signals_;
+  const Fd& signals_;
   RoundPatience patience_;
 
   TimePoint opened_{};

@@ -12,6 +12,7 @@ find_path(CPPZMQ_INCLUDE zmq.hpp REQUIRED)
 find_path(CLI11_INCLUDE CLI/CLI.hpp REQUIRED)
 find_path(NLOHMANN_INCLUDE nlohmann/json.hpp REQUIRED)
 find_package(Protobuf REQUIRED)
+find_package(SQLite3 REQUIRED)
 # The archive, because the statically linked hook checks records as well.
 set(ZLIB_USE_STATIC_LIBS ON)
 find_package(ZLIB REQUIRED)

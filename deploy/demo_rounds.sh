@@ -48,6 +48,7 @@ write_config() {
   mkdir -p "$work/run"
   cat >"$work/broker.yaml" <<YAML
 listen: [tcp://10.77.0.1:7600, ipc://$work/run/broker]
+journal: $work/journal.db
 trusted: [10.77.0.1]
 YAML
   for pod in a b; do

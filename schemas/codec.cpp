@@ -134,8 +134,8 @@ template <class E>
 template <class T>
 constexpr std::size_t count_limit() {
   using Item = typename T::value_type;
-  constexpr bool each_socket =
-      std::is_same_v<Item, Socket> || std::is_same_v<Item, SocketLabel> || std::is_same_v<Item, std::uint64_t>;
+  constexpr bool each_socket = std::is_same_v<Item, Socket> || std::is_same_v<Item, SocketLabel> ||
+                               std::is_same_v<Item, NatEntry> || std::is_same_v<Item, std::uint64_t>;
   return each_socket ? kMaxSockets : kMaxMembers;
 }
 

@@ -6,6 +6,7 @@
 /// 48 MiB at most on top), whatever the bytes announce.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -19,9 +20,19 @@ namespace lockstep {
 /// The largest frame that is sent or accepted, in bytes: room for a table of 200,000 sockets. A broker refuses more
 /// before it allocates (ZMQ_MAXMSGSIZE), an agent before it reads.
 inline constexpr std::size_t kMaxFrame = std::size_t{24} << 20;
-inline constexpr std::size_t kMaxSockets = 200'000;   ///< entries of one table, and socket inodes of one tree
+inline constexpr std::size_t kMaxSockets = 200'000;   ///< entries of a table, NAT entries, inodes of a tree
 inline constexpr std::size_t kMaxMembers = 4'096;     ///< members of one round, agents and rounds in a status
 inline constexpr std::size_t kMaxText = 4'096;        ///< bytes of any text but a record
+
+/// How many NAT entries a Ready can carry beside so many sockets: an entry for each, but for the very largest tables,
+/// which fill the frame.
+[[nodiscard]] constexpr std::size_t room_for_nat(std::size_t sockets) {
+  constexpr std::size_t kRest = std::size_t{1} << 20;  // all that is neither
+  constexpr std::size_t kSocketBytes = 105;            // with every number at its largest
+  constexpr std::size_t kEntryBytes = 93;
+  const std::size_t taken = kRest + sockets * kSocketBytes;
+  return taken < kMaxFrame ? std::min(kMaxSockets, (kMaxFrame - taken) / kEntryBytes) : 0;
+}
 
 [[nodiscard]] std::string encode(const Message& message);
 [[nodiscard]] Result<Message> decode(std::string_view bytes);

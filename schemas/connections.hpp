@@ -51,12 +51,17 @@ struct SocketLabel {
 
 using SocketLabels = std::vector<SocketLabel>;
 
-/// One translated connection of a node's connection tracking (conntrack): what the client sees, what the server sees.
+/// One translated connection of a namespace's connection tracking (conntrack): what its packets show on the client's
+/// side of the translation, and what on the server's.
 struct NatEntry {
   Endpoint original_source;       ///< the client's own
   Endpoint original_destination;  ///< where it connected to: the Service's
   Endpoint reply_source;          ///< the server's own
   Endpoint reply_destination;     ///< the client as the server sees it
+  /// What enters is not what leaves.
+  [[nodiscard]] bool translates() const {
+    return original_destination != reply_source || original_source != reply_destination;
+  }
   auto operator<=>(const NatEntry&) const = default;
   static auto fields(auto& self) {
     return std::tie(self.original_source, self.original_destination, self.reply_source, self.reply_destination);

@@ -76,7 +76,8 @@ std::string_view type_name(const Body& body) {
   constexpr std::array<std::string_view, std::variant_size_v<Body>> kNames{
       "Hello",     "Welcome",    "Heartbeat",    "Refused",  "HookEvent", "HookGone",    "Order",        "Release",
       "Pending",   "Ready",      "OpenRound",    "AbortRound", "MemberResult", "GetRound", "GetStatus",
-      "RoundStatus", "BrokerStatus", "Alive", "Store",    "Stored",    "Answer"};
+      "RoundStatus", "BrokerStatus", "Alive", "Store",    "Stored",    "Answer",
+      "GetHistory", "History"};
   return kNames[body.index()];
 }
 

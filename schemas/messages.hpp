@@ -103,9 +103,12 @@ struct HookEvent {
   std::string container;                  ///< container id out of the tree's cgroup path; may be empty
   std::vector<std::uint64_t> socket_inodes;  ///< network-lock, post-restore: the sockets that the tree's processes hold
   Blob record;                            ///< pre-restore only: the record found in the images folder
+  /// Said again over another connection by a hook whose vote may be out: it may not be answered with an abort that is
+  /// not the broker's.
+  bool in_doubt = false;
   static auto fields(auto& self) {
     return std::tie(self.action, self.pod, self.criu_pid, self.criu_start, self.root_pid, self.container,
-                    self.socket_inodes, self.record);
+                    self.socket_inodes, self.record, self.in_doubt);
   }
 };
 
@@ -120,7 +123,8 @@ struct HookGone {
 /// What the agent has to do for one member before the phase's barrier can open. Obeying it again changes nothing.
 ///   prepare  make the pod's lock table ready, clear what an earlier agent left; on restore also see to it that nothing
 ///            is in the way of `sockets`
-///   lock     arm the lock for this member, then read addresses and, on dump, the member's sockets
+///   lock     arm the lock for this member, then read addresses and, on dump, the member's sockets and what translates
+///            their addresses
 ///   commit   on dump: have the hook store `record`; on restore: close `sockets`, then read what the member holds
 ///   unlock, resume  let go of the lock for this member
 struct Order {
@@ -174,8 +178,9 @@ struct Ready {
   SocketTable sockets;                    ///< phase lock of a dump, commit of a restore: the member's own
   ClosedConnections closed{};             ///< commit of a restore
   std::vector<std::string> notes{};       ///< what an operator may want to know: stale state that was cleared
+  std::vector<NatEntry> nat{};            ///< phase lock of a dump: what translates connections of `sockets`
   static auto fields(auto& self) {
-    return std::tie(self.phase, self.ok, self.reason, self.addresses, self.sockets, self.closed, self.notes);
+    return std::tie(self.phase, self.ok, self.reason, self.addresses, self.sockets, self.closed, self.notes, self.nat);
   }
 };
 
@@ -234,6 +239,12 @@ struct GetRound {
 /// Asks for everything. Answer: BrokerStatus.
 struct GetStatus {
   static auto fields(auto&) { return std::tuple<>{}; }
+};
+
+/// Asks for rounds that have ended, the envelope's group's or, with an empty one, all. Answer: History or Refused.
+struct GetHistory {
+  std::uint32_t limit = 20;
+  static auto fields(auto& self) { return std::tie(self.limit); }
 };
 
 enum class RoundState : std::uint8_t {
@@ -339,6 +350,11 @@ struct BrokerStatus {
   static auto fields(auto& self) { return std::tie(self.broker, self.up_ms, self.agents, self.rounds, self.counters); }
 };
 
+struct History {
+  std::vector<RoundSummary> rounds;       ///< newest first
+  static auto fields(auto& self) { return std::tie(self.rounds); }
+};
+
 // --- hook <-> agent, over the unix socket ---------------------------------------------------------------------------
 
 /// Agent to hook, each second while it has to wait: the agent and its broker are alive.
@@ -371,7 +387,7 @@ struct Answer {
 /// One of all. The position in this list is the type's number on the wire: append, never reorder.
 using Body = std::variant<Hello, Welcome, Heartbeat, Refused, HookEvent, HookGone, Order, Release, Pending, Ready,
                           OpenRound, AbortRound, MemberResult, GetRound, GetStatus, RoundStatus, BrokerStatus,
-                          Alive, Store, Stored, Answer>;
+                          Alive, Store, Stored, Answer, GetHistory, History>;
 
 /// A message: what it concerns, its number, and its body.
 struct Message {

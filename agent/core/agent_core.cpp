@@ -4,6 +4,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "schemas/codec.hpp"
+
 namespace lockstep::agent {
 namespace {
 
@@ -40,7 +42,7 @@ void AgentCore::start(TimePoint now, Outbox& out) {
 
 void AgentCore::on_broker_message(const Message& message, TimePoint now, Outbox& out) {
   heard_ = now;
-  bind(message);
+  bind(message, out);
   if (const auto* welcome = std::get_if<Welcome>(&message.body)) return on_welcome(*welcome, now, out);
   if (const auto* order = std::get_if<Order>(&message.body)) return on_order(message, *order, now, out);
   if (const auto* release = std::get_if<Release>(&message.body)) return on_release(message, *release, now, out);
@@ -160,10 +162,23 @@ Ready AgentCore::lock(const Holder& holder, const Order& order, TimePoint now) {
       return ready;
     }
     ready.sockets = std::move(*sockets);
+    read_nat(order.pod, ready);
     inodes_[holder] = order.socket_inodes;
   }
   ready.ok = true;
   return ready;
+}
+
+void AgentCore::read_nat(const PodId& pod, Ready& ready) {
+  // No reason to refuse: without the entries byte counts tell most connections, and the rest is called ambiguous.
+  const std::string told = "translated connections are told by their byte counts alone: ";
+  auto nat = network_.nat_entries(pod, ready.sockets);
+  if (!nat) return ready.notes.push_back(told + nat.error().message());
+  ready.nat = std::move(*nat);
+  const std::size_t room = room_for_nat(ready.sockets.size());
+  if (ready.nat.size() <= room) return;
+  ready.notes.push_back(std::to_string(ready.nat.size() - room) + " " + told + "more do not fit into a message");
+  ready.nat.resize(room);
 }
 
 Ready AgentCore::let_go(const Holder& holder, Phase phase) {
@@ -253,7 +268,7 @@ void AgentCore::on_hook_event(HookId id, const Message& message, const HookEvent
   hook.arrived = now;
   hook.next_alive = now + settings_.alive_interval;
   const auto entry = hooks_.emplace(id, std::move(hook)).first;
-  if (!joined_ && now - heard_ > settings_.silence) {
+  if (!joined_ && now - heard_ > settings_.silence && !event.in_doubt) {
     // The end of a failed or committed dump must not wait for a broker that is not there.
     const bool last = event.action == HookAction::network_unlock;
     const Holder holder = holder_of(entry->second.event);
@@ -293,13 +308,17 @@ void AgentCore::forward(Hook& hook, TimePoint now, Outbox& out) {
   if (joined_) out.to_broker(hook.event);
 }
 
-void AgentCore::bind(const Message& answer) {
+void AgentCore::bind(const Message& answer, Outbox& out) {
   if (answer.sequence == 0 || answer.round.empty()) return;
   for (auto& [id, hook] : hooks_) {
-    if (hook.event.sequence != answer.sequence) continue;
-    hook.event.round = answer.round;
-    if (hook.event.group.empty()) hook.event.group = answer.group;
-    if (hook.event.member.empty()) hook.event.member = answer.member;
+    Message& event = hook.event;
+    if (event.sequence != answer.sequence) continue;
+    const bool is_news = event.round.empty() || event.member.empty();
+    event.round = answer.round;
+    if (event.group.empty()) event.group = answer.group;
+    if (event.member.empty()) event.member = answer.member;
+    // Before a vote can be out: should this agent die then, the hook asks another one about this round.
+    if (is_news) out.to_hook(id, Message{event.round, event.group, event.member, 0, Alive{}}, false);
   }
 }
 
@@ -381,9 +400,9 @@ void AgentCore::check_broker(TimePoint now, Outbox& out) {
     }
   }
   if (now - heard_ <= settings_.silence) return;
-  if (joined_) out.log(LogLevel::warning, "the broker has not been heard for " + text(settings_.silence));
+  if (joined_) out.log(LogLevel::warning, silence_text());
   joined_ = false;
-  give_up("the broker has not been heard for " + text(settings_.silence), now - heard_ > settings_.in_doubt, out);
+  give_up(silence_text(), now - heard_ > settings_.in_doubt, out);
 }
 
 void AgentCore::give_up(const std::string& why, bool doubt_is_over, Outbox& out) {
@@ -391,7 +410,7 @@ void AgentCore::give_up(const std::string& why, bool doubt_is_over, Outbox& out)
   for (auto hook = hooks_.begin(); hook != hooks_.end();) {
     const auto next = std::next(hook);
     const RoundView view = view_of(hook->second.event.round);
-    const bool wait_on = view.voted && !view.committed && !doubt_is_over;
+    const bool wait_on = may_have_voted(hook->second) && !view.committed && !doubt_is_over;
     if (!wait_on) {
       // After the commit nothing but the unlock is left, and that needs no broker.
       const Holder holder = holder_of(hook->second.event);
@@ -439,14 +458,35 @@ TimePoint AgentCore::next_deadline() const {
 }
 
 void AgentCore::shut_down(const std::string& why, Outbox& out) {
+  // Whose vote is out hears nothing: the round may be committed, and the hook will ask somebody who knows.
+  std::erase_if(hooks_, [this](const auto& entry) { return may_have_voted(entry.second); });
   while (!hooks_.empty()) answer(hooks_.begin(), Verdict::abort, why, out);
-  if (const auto done = locks_.let_go_all(); !done) out.log(LogLevel::warning, done.error().message());
+  for (const RoundId& round : locks_.rounds()) {
+    if (view_of(round).committed) {
+      if (const auto done = locks_.let_go_round(round); !done) out.log(LogLevel::warning, done.error().message());
+      continue;
+    }
+    // The broker may be deciding to commit at this very moment: such a pod opens with its lease, or when a later agent
+    // takes the lock away.
+    for (const Holder& holder : locks_.holders_of(round)) say(holder, Ready{Phase::lock, false, why, {}, {}}, out);
+  }
 }
 
 // --- helpers --------------------------------------------------------------------------------------------------------
 
 void AgentCore::say(const Holder& about, Body body, Outbox& out) {
   out.to_broker(Message{about.round, {}, about.member, ++sequence_, std::move(body)});
+}
+
+std::string AgentCore::silence_text() const {
+  const std::string address = settings_.broker.empty() ? "" : " at " + settings_.broker;
+  return "the broker" + address + " has not been heard for " + text(settings_.silence);
+}
+
+bool AgentCore::may_have_voted(const Hook& hook) const {
+  if (std::get<HookEvent>(hook.event.body).in_doubt || view_of(hook.event.round).voted) return true;
+  // On restore the owner of the pod votes: where that is another agent, nobody here knows whether it has.
+  return hook.action == HookAction::post_restore && !locks_.pod_of(holder_of(hook.event));
 }
 
 std::vector<RoundId> AgentCore::known_rounds() const {

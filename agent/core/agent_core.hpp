@@ -20,12 +20,13 @@ namespace lockstep::agent {
 
 struct CoreSettings {
   Hello hello;                             ///< role, name, boot id, pods: who this agent is
+  std::string broker;                      ///< its address, for people; may be empty
   GroupId claim_group;                     ///< what a sidecar's configuration says of hooks that don't know themselves
   MemberId claim_member;
   milliseconds silence{3000};              ///< until the broker's Welcome says otherwise
   milliseconds heartbeat{500};
   milliseconds first_hello_retry{10};      ///< doubled up to the heartbeat: a broker that is there answers at once
-  milliseconds in_doubt{10'000};           ///< how long a member whose vote is out waits for a silent broker
+  milliseconds in_doubt{3'600'000};        ///< how long a member whose vote is out waits for a silent broker
   milliseconds alive_interval{1000};       ///< to waiting hooks
   milliseconds first_retry{200};
   milliseconds last_retry{1000};
@@ -49,7 +50,8 @@ class AgentCore {
   void on_publication(const Message& message, TimePoint now, Outbox& out);
   void on_time(TimePoint now, Outbox& out);
   [[nodiscard]] TimePoint next_deadline() const;
-  /// Gives every lock back and answers every hook with abort: the last call before the process ends.
+  /// The last call before the process ends. Answers the hooks with abort, unless their vote is out, and gives back the
+  /// locks of what is committed. Pods of rounds that may still be decided stay locked for the rest of their lease.
   void shut_down(const std::string& why, Outbox& out);
 
   [[nodiscard]] bool joined() const { return joined_; }
@@ -94,6 +96,8 @@ class AgentCore {
   /// Commit of a restore: the connections that are not to come back are closed, what the member holds is told.
   [[nodiscard]] Ready close_and_read(const Holder& holder, const Order& order);
   [[nodiscard]] Ready lock(const Holder& holder, const Order& order, TimePoint now);
+  /// Adds what translates the connections of `ready`.
+  void read_nat(const PodId& pod, Ready& ready);
   [[nodiscard]] Ready let_go(const Holder& holder, Phase phase);
   void store(const Message& message, const Order& order, TimePoint now, Outbox& out);
 
@@ -111,8 +115,12 @@ class AgentCore {
   void answer(std::map<HookId, Hook>::iterator hook, Verdict verdict, const std::string& reason, Outbox& out);
   void forward(Hook& hook, TimePoint now, Outbox& out);
   void say(const Holder& about, Body body, Outbox& out);
-  /// An answer to a hook's event names the round and member that the broker took it for.
-  void bind(const Message& answer);
+  /// An answer to a hook's event names the round and member that the broker took it for. The hook is told.
+  void bind(const Message& answer, Outbox& out);
+  /// Why the broker is given up.
+  [[nodiscard]] std::string silence_text() const;
+  /// Only the broker may then say what becomes of the hook's member.
+  [[nodiscard]] bool may_have_voted(const Hook& hook) const;
   [[nodiscard]] RoundView view_of(const RoundId& round) const;
   [[nodiscard]] std::vector<RoundId> known_rounds() const;
 

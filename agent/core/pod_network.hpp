@@ -9,6 +9,7 @@
 #include "common/ids.hpp"
 #include "common/result.hpp"
 #include "schemas/connection_report.hpp"
+#include "schemas/connections.hpp"
 #include "schemas/socket_table.hpp"
 
 namespace lockstep::agent {
@@ -42,6 +43,10 @@ class PodNetwork {
   virtual Result<std::vector<InterfaceAddress>> addresses(const PodId& pod) = 0;
   /// The sockets with these inodes.
   virtual Result<SocketTable> sockets(const PodId& pod, const std::vector<std::uint64_t>& inodes) = 0;
+  /// What connection tracking translates of these connections: in the pod, and, for an agent of a whole node, in the
+  /// agent's own namespace. Nothing where nothing is tracked, or the kernel can't. Some 4 µs for each connection where
+  /// something is.
+  virtual Result<std::vector<NatEntry>> nat_entries(const PodId& pod, const SocketTable& connections) = 0;
   /// Closes those of the pod's connections that have these end points, whatever their cookies and inodes are by now.
   /// Their peers are told, also through an armed lock. Linear; some 10 µs for each.
   virtual Result<ClosedConnections> close_connections(const PodId& pod, const SocketTable& connections) = 0;

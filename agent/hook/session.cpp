@@ -2,8 +2,9 @@
 
 #include <unistd.h>
 
-#include <algorithm>
+#include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "agent/hook/agent_connection.hpp"
@@ -66,30 +67,13 @@ Result<HookEvent> look_around(const Job& job, const ImagesFolder& images) {
   return event;
 }
 
-/// Why there was no next message, in words that name the limit that was broken.
-Failure explain_silence(const Error& error, const Settings& settings, bool limit_reached) {
-  if (error.code != ErrorCode::timeout) return Failure(error);
-  const milliseconds waited = limit_reached ? settings.limit : settings.silence;
-  return fail(ErrorCode::timeout, "wait for the agent",
-              (limit_reached ? "no verdict within " : "not a word for ") + std::to_string(waited.count()) + " ms");
-}
-
 /// Nobody took the event. Where the agent said why before it hung up, that is the better reason.
 Failure explain_refusal(AgentConnection& agent, Conversation& talk, const Error& error) {
   auto message = agent.receive(Clock::now());
   if (!message) return Failure(error);
-  const Step step = talk.on(std::move(*message));
+  const Step step = talk.on(std::move(*message), Clock::now());
   // Never a go: it would answer something that the agent has not read.
   return step.kind == Step::Kind::abort ? fail(ErrorCode::refused, step.reason) : Failure(error);
-}
-
-Result<void> store_record(AgentConnection& agent, ImagesFolder& images, Conversation& talk, const Message& envelope,
-                          std::string_view record, milliseconds patience) {
-  const auto stored = images.store(record);
-  talk.stored(stored.has_value());
-  Message answer{envelope.round, envelope.group, envelope.member, envelope.sequence, Stored{}};
-  answer.body = Stored{stored.has_value(), stored ? std::string() : stored.error().message()};
-  return agent.send(answer, Clock::now() + patience);
 }
 
 /// What a go means to the images folder.
@@ -101,32 +85,80 @@ Result<void> finish(HookAction action, ImagesFolder& images) {
   return {};
 }
 
-/// Says `event`, then does what the agent says, until there is a verdict or a limit is reached.
-Result<void> converse(AgentConnection& agent, ImagesFolder& images, const Message& event, const Settings& settings) {
-  const HookAction action = std::get<HookEvent>(event.body).action;
-  Conversation talk(action, event.round);
-  const TimePoint end = Clock::now() + settings.limit;
-  const auto sent = agent.send(event, Clock::now() + settings.silence);
-  if (!sent) return explain_refusal(agent, talk, sent.error());
-  while (true) {
-    const TimePoint patience = Clock::now() + settings.silence;
-    auto message = agent.receive(std::min(patience, end));
-    if (!message) return explain_silence(message.error(), settings, end < patience);
-    if (Clock::now() >= end) return explain_silence(Error{ErrorCode::timeout, 0, {}, {}}, settings, true);
-    const Message envelope{message->round, message->group, message->member, message->sequence, Alive{}};
-    const Step step = talk.on(std::move(*message));
-    switch (step.kind) {
-      case Step::Kind::wait: break;
-      case Step::Kind::go: return finish(action, images);
-      case Step::Kind::abort: return fail(ErrorCode::refused, step.reason);
-      case Step::Kind::store: {
-        auto done = store_record(agent, images, talk, envelope, step.record, settings.silence);
-        if (!done) return done;
-        break;
+/// The other end of a talk, which may be replaced by another one in its course.
+class Session {
+ public:
+  Session(const Settings& settings, ImagesFolder& images, AgentConnection agent, Message event)
+      : settings_(settings), images_(images), agent_(std::move(agent)),
+        talk_(std::move(event), {settings.silence, settings.limit}, Clock::now()) {}
+
+  /// Says the event, then does what each step says, until there is a verdict.
+  [[nodiscard]] Result<void> run() {
+    if (auto sent = say(); !sent) return explain_refusal(*agent_, talk_, sent.error());
+    while (true) {
+      Step step = next();
+      switch (step.kind) {
+        case Step::Kind::wait: break;
+        case Step::Kind::go: return finish(std::get<HookEvent>(talk_.event().body).action, images_);
+        case Step::Kind::abort: return fail(ErrorCode::refused, step.reason);
+        case Step::Kind::connect: connect_again(); break;
+        case Step::Kind::store: store(step.record); break;
       }
     }
   }
-}
+
+ private:
+  [[nodiscard]] Result<void> say() { return agent_->send(talk_.event(), Clock::now() + settings_.silence); }
+
+  /// Waits for the next thing that happens.
+  [[nodiscard]] Step next() {
+    if (!agent_) {
+      std::this_thread::sleep_until(talk_.deadline());
+      return talk_.on_time(Clock::now());
+    }
+    auto message = agent_->receive(talk_.deadline());
+    const TimePoint now = Clock::now();
+    if (message) {
+      envelope_ = Message{message->round, message->group, message->member, message->sequence, Alive{}};
+      return talk_.on(std::move(*message), now);
+    }
+    if (message.error().code != ErrorCode::timeout) return lost(message.error());
+    Step step = talk_.on_time(now);
+    if (step.kind == Step::Kind::abort) step.reason = message.error().operation + ": " + step.reason;
+    return step;
+  }
+
+  [[nodiscard]] Step lost(const Error& why) {
+    agent_.reset();
+    return talk_.on_lost(why, Clock::now());
+  }
+
+  void connect_again() {
+    // Where a relay can be had it is asked: an agent that accepts connections and says nothing is a stopped one.
+    auto agent = agent_ && !settings_.broker.empty()
+                     ? AgentConnection::open_relay(settings_)
+                     : AgentConnection::open(settings_, std::get<HookEvent>(talk_.event().body).pod.netns_inode);
+    agent_.reset();
+    if (agent) agent_.emplace(std::move(*agent));
+    const auto said = agent ? say() : Result<void>(Failure(agent.error()));
+    if (!said) (void)lost(said.error());  // in doubt: it is tried again
+  }
+
+  void store(std::string_view record) {
+    const auto stored = images_.store(record);
+    talk_.stored(stored.has_value());
+    Message answer = envelope_;
+    answer.body = Stored{stored.has_value(), stored ? std::string() : stored.error().message()};
+    // What can't be said shows as a lost connection when the next message is waited for.
+    (void)agent_->send(answer, Clock::now() + settings_.silence);
+  }
+
+  const Settings& settings_;
+  ImagesFolder& images_;
+  std::optional<AgentConnection> agent_;
+  Conversation talk_;
+  Message envelope_;  ///< of the newest message: what an answer to it says it is about
+};
 
 }  // namespace
 
@@ -150,7 +182,7 @@ Result<void> run_session(const Environment& environment, HookAction action) {
   if (!agent) return Failure(agent.error());
   const Message message{std::move(names->round), std::move(names->group), std::move(names->member), 1,
                         std::move(*event)};
-  return converse(*agent, *images, message, *settings);
+  return Session(*settings, *images, std::move(*agent), message).run();
 }
 
 }  // namespace lockstep::hook

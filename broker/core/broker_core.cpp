@@ -22,12 +22,33 @@ bool is_theirs(Role role, const Body& body) {
 
 }  // namespace
 
-BrokerCore::BrokerCore(CoreSettings settings, TimePoint now, std::int64_t unix_ms)
+BrokerCore::BrokerCore(CoreSettings settings, Journal& journal, TimePoint now, std::int64_t unix_ms)
     : settings_(std::move(settings)),
+      journal_(journal),
       started_(now),
       started_unix_ms_(unix_ms),
       last_turn_(now),
       next_silence_check_(now) {}
+
+void BrokerCore::recover(TimePoint now, Outbox& out) {
+  auto unfinished = journal_.unfinished();
+  if (!unfinished && !std::exchange(recovered_, false)) return;  // as before
+  recovered_ = unfinished.has_value();
+  if (!unfinished) {
+    return out.log(LogLevel::warning, "the journal can't be read; no round is opened until it can: " +
+                                          unfinished.error().message());
+  }
+  for (JournalRound& begin : *unfinished) {
+    const bool decided = begin.decided;
+    Round& round = take_in(std::move(begin), now);
+    if (decided) {
+      out.log(LogLevel::info, "round " + round.id().value + " was decided before this broker started; it is seen through");
+      continue;
+    }
+    round.abort("the broker was restarted before the decision", {}, now, out);
+    touched(round, RoundState::open, now, out);
+  }
+}
 
 // --- from the outside -----------------------------------------------------------------------------------------------
 
@@ -62,7 +83,8 @@ void BrokerCore::on_unroutable(const PeerId& peer, TimePoint now, Outbox& out) {
 
 void BrokerCore::notice_standstill(TimePoint now, Outbox& out) {
   const Duration gap = now - std::exchange(last_turn_, now);
-  if (gap <= settings_.silence) return;
+  // Agents had heard this broker last up to one heartbeat before it stopped; the other one is for what is under way.
+  if (gap <= settings_.silence - 2 * settings_.heartbeat) return;
   // What has piled up was said before the agents gave this broker up: votes among it count no more.
   const std::string why = "the broker stood still for " +
                           std::to_string(std::chrono::duration_cast<milliseconds>(gap).count()) +
@@ -70,7 +92,7 @@ void BrokerCore::notice_standstill(TimePoint now, Outbox& out) {
   for (Round* round : std::vector<Round*>(live_)) {
     const RoundState before = round->state();
     round->abort(why, {}, now, out);
-    touched(*round, before, now);
+    touched(*round, before, now, out);
   }
 }
 
@@ -78,6 +100,7 @@ void BrokerCore::on_time(TimePoint now, Outbox& out) {
   notice_standstill(now, out);
   if (now >= next_silence_check_) {
     next_silence_check_ = now + settings_.heartbeat;
+    if (!recovered_) recover(now, out);
     for (const PeerId& silent : directory_.silent_since(now - settings_.silence)) {
       lose_peer(silent, "has not been heard for " + std::to_string(settings_.silence.count()) + " ms", now, out);
     }
@@ -85,7 +108,7 @@ void BrokerCore::on_time(TimePoint now, Outbox& out) {
   for (Round* round : std::vector<Round*>(live_)) {
     const RoundState before = round->state();
     round->on_deadline(now, out);
-    if (round->state() != before) touched(*round, before, now);
+    if (round->state() != before) touched(*round, before, now, out);
   }
   for (auto due = status_due_.begin(); due != status_due_.end();) {
     if (due->second > now) {
@@ -145,10 +168,24 @@ void BrokerCore::on(const Sender& from, const Heartbeat& heartbeat) {
 void BrokerCore::release_ended(const Sender& from, const std::vector<RoundId>& held) {
   for (const RoundId& id : held) {
     const Round* round = find(id);
-    if (round != nullptr && !round->over()) continue;
-    const Release unknown{Operation::dump, Phase::prepare, Verdict::abort, "the broker does not know this round", {}, true};
-    from.out.send(from.id, round != nullptr ? round->over_message() : Message{id, {}, {}, 0, unknown});
+    if (round != nullptr && round->over()) from.out.send(from.id, round->over_message());
+    // It may have been decided while this agent, or this broker, was away.
+    if (round != nullptr && round->state() == RoundState::committed) from.out.send(from.id, round->decision_message());
+    if (round != nullptr) continue;
+    if (auto verdict = past_verdict(id)) from.out.send(from.id, std::move(*verdict));
   }
+}
+
+std::optional<Message> BrokerCore::past_verdict(const RoundId& id) const {
+  if (!recovered_) return std::nullopt;  // it may be among those that are not known yet
+  const auto last_word = journal_.find(id);
+  if (!last_word) return std::nullopt;
+  Release release{Operation::dump, Phase::prepare, Verdict::abort, "the broker does not know this round", {}, true};
+  if (const auto* status = *last_word ? std::get_if<RoundStatus>(&(*last_word)->body) : nullptr) {
+    release = Release{status->operation, status->phase, Verdict::abort, status->reason, status->culprit, true};
+    if (status->state != RoundState::aborted) release.verdict = Verdict::go;
+  }
+  return Message{id, {}, {}, 0, release};
 }
 
 void BrokerCore::lose_peer(const PeerId& id, const std::string& why, TimePoint now, Outbox& out) {
@@ -156,13 +193,16 @@ void BrokerCore::lose_peer(const PeerId& id, const std::string& why, TimePoint n
   if (peer == nullptr) return;
   const std::string name = peer->hello.name;
   const bool carries_rounds = peer->hello.role != Role::client;
+  const bool is_relay = peer->hello.role == Role::relay;
   directory_.remove(id);
   if (!carries_rounds) return;
-  out.log(LogLevel::warning, "agent " + name + " " + why);
+  // A relay ends with its hook, and nobody says good-bye: that is no news.
+  if (is_relay) out.log(LogLevel::debug, "relay " + name + " " + why);
+  else out.log(LogLevel::warning, "agent " + name + " " + why);
   for (Round* round : std::vector<Round*>(live_)) {
     const RoundState before = round->state();
     round->on_peer_lost(id, name, why, now, out);
-    touched(*round, before, now);
+    touched(*round, before, now, out);
   }
 }
 
@@ -171,9 +211,14 @@ void BrokerCore::lose_peer(const PeerId& id, const std::string& why, TimePoint n
 template <class Use>
 void BrokerCore::with_member(const Sender& from, const std::string& container, const Use& use) {
   Round* round = round_of(from.message, container);
+  if (round == nullptr && from.message.round.empty()) {
+    return answer(from, Release{Operation::dump, Phase::prepare, Verdict::abort, "no round is open for it",
+                                from.message.member, true});
+  }
   if (round == nullptr) {
-    const std::string what = from.message.round.empty() ? "no round is open for it" : "the broker does not know this round";
-    return answer(from, Release{Operation::dump, Phase::prepare, Verdict::abort, what, from.message.member, true});
+    auto verdict = past_verdict(from.message.round);
+    if (!verdict) return answer(from, Pending{});  // it may have been decided: whoever has voted has to wait
+    return answer(from, std::move(verdict->body));
   }
   std::optional<MemberId> member = from.message.member;
   if (member->empty()) member = round->member_of_container(container);
@@ -186,7 +231,7 @@ void BrokerCore::with_member(const Sender& from, const std::string& container, c
   }
   const RoundState before = round->state();
   use(*round, *member);
-  touched(*round, before, from.now);
+  touched(*round, before, from.now, from.out);
 }
 
 void BrokerCore::on(const Sender& from, const HookEvent& event) {
@@ -207,7 +252,7 @@ void BrokerCore::on(const Sender& from, const HookGone& gone) {
 
 void BrokerCore::on(const Sender& from, const Ready& ready) {
   with_member(from, {}, [&](Round& round, const MemberId& member) {
-    round.on_ready(member, ready, from.id, from.message.sequence, from.now, from.out);
+    round.on_ready(member, ready, from.id, from.message.sequence, directory_, from.now, from.out);
   });
 }
 
@@ -223,6 +268,7 @@ void BrokerCore::on(const Sender& from, const OpenRound& open) {
     return refuse(from, "the lease (" + std::to_string(open.lease_ms) + " ms) must be at least twice the broker's silence (" +
                             std::to_string(settings_.silence.count()) + " ms)");
   }
+  if (!recovered_) return refuse(from, "no round can be opened: the journal can't be read");
   for (const Round* live : live_) {
     if (live->group() == message.group) {
       return refuse(from, "round " + live->id().value + " of group " + message.group.value +
@@ -230,17 +276,26 @@ void BrokerCore::on(const Sender& from, const OpenRound& open) {
     }
   }
   const auto up = std::chrono::duration_cast<milliseconds>(from.now - started_).count();
-  auto round = std::make_unique<Round>(message.round, message.group, open, from.now, started_unix_ms_ + up);
+  JournalRound begin{message.round, message.group, open, started_unix_ms_ + up, false};
+  if (auto kept = journal_.open(begin); !kept) {
+    return refuse(from, "no round can be opened: " + kept.error().message());
+  }
   ++counters_.rounds_opened;
   from.out.log(LogLevel::info, "round " + message.round.value + " opened: " + std::string(to_string(open.operation)) +
                                    " of group " + message.group.value + ", " + std::to_string(open.members.size()) +
                                    " members");
-  live_.push_back(round.get());
-  order_.push_back(message.round);
-  members_ += open.members.size();
-  Round& opened = *rounds_.emplace(message.round, std::move(round)).first->second;
-  touched(opened, RoundState::open, from.now);
-  answer_status(from, opened);
+  Round& round = take_in(std::move(begin), from.now);
+  touched(round, RoundState::open, from.now, from.out);
+  answer_status(from, round);
+}
+
+Round& BrokerCore::take_in(JournalRound begin, TimePoint now) {
+  const RoundId id = begin.id;
+  members_ += begin.plan.members.size();
+  Round& round = *rounds_.emplace(id, std::make_unique<Round>(std::move(begin), journal_, now)).first->second;
+  live_.push_back(&round);
+  order_.push_back(id);
+  return round;
 }
 
 void BrokerCore::on(const Sender& from, const AbortRound& abort) {
@@ -248,7 +303,7 @@ void BrokerCore::on(const Sender& from, const AbortRound& abort) {
   if (round == nullptr) return refuse(from, "no round " + from.message.round.value);
   const RoundState before = round->state();
   round->abort(abort.reason.empty() ? "aborted by the operator" : abort.reason, {}, from.now, from.out);
-  touched(*round, before, from.now);
+  touched(*round, before, from.now, from.out);
   answer_status(from, *round);
 }
 
@@ -259,13 +314,26 @@ void BrokerCore::on(const Sender& from, const MemberResult& result) {
   }
   const RoundState before = round->state();
   round->on_member_result(from.message.member, result, from.now, from.out);
-  touched(*round, before, from.now);
+  touched(*round, before, from.now, from.out);
+  // How CRIU ended is often told after the round's end.
+  if (round->over() && before == round->state()) {
+    from.out.archive(Message{round->id(), round->group(), {}, 0, round->status()});
+  }
   answer_status(from, *round);
 }
 
 void BrokerCore::on(const Sender& from, const GetRound& /*get*/) {
   const Message& message = from.message;
   const Round* round = message.round.empty() ? newest_of(message.group) : find(message.round);
+  if (round == nullptr && !message.round.empty()) {
+    const auto last_word = journal_.find(message.round);
+    if (!last_word) return refuse(from, last_word.error().message());
+    if (*last_word) {
+      Message status = **last_word;
+      status.sequence = message.sequence;
+      return from.out.send(from.id, std::move(status));
+    }
+  }
   if (round == nullptr) {
     return refuse(from, message.round.empty() ? "no round of group " + message.group.value
                                               : "no round " + message.round.value);
@@ -282,6 +350,12 @@ void BrokerCore::on(const Sender& from, const GetStatus& /*get*/) {
   if (status.agents.size() > kMaxListed) status.agents.resize(kMaxListed);
   for (auto id = order_.rbegin(); id != order_.rend(); ++id) status.rounds.push_back(find(*id)->summary());
   answer(from, std::move(status));
+}
+
+void BrokerCore::on(const Sender& from, const GetHistory& get) {
+  auto rounds = journal_.history(from.message.group, std::min<std::size_t>(get.limit, kMaxListed));
+  if (!rounds) return refuse(from, rounds.error().message());
+  answer(from, History{std::move(*rounds)});
 }
 
 template <class Other>
@@ -335,7 +409,7 @@ Round* BrokerCore::round_of(const Message& message, const std::string& container
   return found;
 }
 
-void BrokerCore::touched(Round& round, RoundState before, TimePoint now) {
+void BrokerCore::touched(Round& round, RoundState before, TimePoint now, Outbox& out) {
   const bool changed = round.state() != before;
   const TimePoint due = changed ? now : now + settings_.status_delay;
   const auto [entry, fresh] = status_due_.emplace(round.id(), due);
@@ -346,18 +420,26 @@ void BrokerCore::touched(Round& round, RoundState before, TimePoint now) {
   if (before == RoundState::open && committed) ++counters_.rounds_committed;
   if (round.state() == RoundState::aborted) ++counters_.rounds_aborted;
   if (!round.over()) return;
+  out.archive(Message{round.id(), round.group(), {}, 0, round.status()});
   std::erase(live_, &round);
   forget_old(round);
 }
 
 void BrokerCore::forget_old(const Round& current) {
-  while (order_.size() > settings_.kept_rounds || members_ > settings_.kept_members) {
-    const Round* oldest = find(order_.front());
-    if (oldest == &current || !oldest->over()) return;
-    members_ -= oldest->size();
-    status_due_.erase(order_.front());
-    rounds_.erase(order_.front());
-    order_.pop_front();
+  const auto too_many = [this] {
+    return order_.size() > settings_.kept_rounds || members_ > settings_.kept_members;
+  };
+  for (auto id = order_.begin(); id != order_.end() && too_many();) {
+    const Round* round = find(*id);
+    // One that lives for long must not keep all those after it from being forgotten.
+    if (round == &current || !round->over()) {
+      ++id;
+      continue;
+    }
+    members_ -= round->size();
+    status_due_.erase(*id);
+    rounds_.erase(*id);
+    id = order_.erase(id);
   }
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "broker/core/directory.hpp"
+#include "broker/core/journal.hpp"
 #include "broker/core/outbox.hpp"
 #include "broker/core/round.hpp"
 #include "common/clock.hpp"
@@ -30,7 +31,10 @@ struct CoreSettings {
 class BrokerCore {
  public:
   /// `unix_ms` is the wall clock's time at `now`, for people.
-  BrokerCore(CoreSettings settings, TimePoint now, std::int64_t unix_ms);
+  BrokerCore(CoreSettings settings, Journal& journal, TimePoint now, std::int64_t unix_ms);
+  /// Takes up what a former broker has left unfinished: what it had decided is seen through, the rest is aborted. To be
+  /// called once, before anything else; where the journal can't be read, the core itself tries again.
+  void recover(TimePoint now, Outbox& out);
 
   void on_message(const PeerId& from, const Message& message, TimePoint now, Outbox& out);
   /// A frame that could not be decoded.
@@ -61,9 +65,15 @@ class BrokerCore {
   void on(const Sender& from, const MemberResult& result);
   void on(const Sender& from, const GetRound& get);
   void on(const Sender& from, const GetStatus& get);
+  void on(const Sender& from, const GetHistory& get);
   template <class Other>
   void on(const Sender& from, const Other&);  ///< what only a broker may say
 
+  /// Begins to keep a round in step.
+  Round& take_in(JournalRound begin, TimePoint now);
+  /// What is to be said about a round that is not in memory: its outcome, that it was never decided, or (the journal
+  /// can't be read) nothing.
+  [[nodiscard]] std::optional<Message> past_verdict(const RoundId& id) const;
   void answer(const Sender& from, Body body);
   void refuse(const Sender& from, std::string reason);
   /// Aborts what is undecided when this broker has not run for longer than its agents wait for it.
@@ -79,15 +89,17 @@ class BrokerCore {
   /// The round and the member that an agent's message is about; tells the agent when there is none.
   template <class Use>
   void with_member(const Sender& from, const std::string& container, const Use& use);
-  /// To be called after anything that may have changed a round: counts its end, and schedules its status.
-  void touched(Round& round, RoundState before, TimePoint now);
+  /// To be called after anything that may have changed a round: counts and archives its end, and schedules its status.
+  void touched(Round& round, RoundState before, TimePoint now, Outbox& out);
   /// Forgets the oldest ended rounds beyond what is to be kept; not `current`, which the caller is still busy with.
   void forget_old(const Round& current);
 
   CoreSettings settings_;
+  Journal& journal_;
   TimePoint started_;
   std::int64_t started_unix_ms_;
   std::uint64_t published_ = 0;
+  bool recovered_ = true;                    ///< false: the journal may hold decided rounds that are not known here
   TimePoint last_turn_;                      ///< when this core was last called with the time
   TimePoint next_silence_check_;
   Directory directory_;

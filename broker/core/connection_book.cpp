@@ -21,18 +21,20 @@ ConnectionBook::ConnectionBook(const OpenRound& plan) {
 // --- dump -----------------------------------------------------------------------------------------------------------
 
 void ConnectionBook::add_table(std::size_t at, const PodId& pod, std::vector<InterfaceAddress> addresses,
-                               SocketTable sockets) {
+                               SocketTable sockets, const std::vector<NatEntry>& nat) {
   Member& member = members_[at];
   member.pod = pod;
   member.addresses = std::move(addresses);
   member.sockets = std::move(sockets);
+  nat_.insert(nat_.end(), nat.begin(), nat.end());
 }
 
 std::optional<ConnectionBook::Objection> ConnectionBook::classify() {
   std::vector<MemberSockets> tables;
   tables.reserve(members_.size());
   for (const Member& member : members_) tables.push_back({member.pod, member.sockets, member.addresses});
-  Matching matching = match_connections(tables);
+  Matching matching = match_connections(tables, nat_);
+  nat_ = {};
   std::optional<Objection> first;
   for (std::size_t at = 0; at < members_.size(); ++at) {
     Member& member = members_[at];

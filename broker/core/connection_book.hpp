@@ -26,7 +26,9 @@ class ConnectionBook {
   explicit ConnectionBook(const OpenRound& plan);
 
   // Dump.
-  void add_table(std::size_t member, const PodId& pod, std::vector<InterfaceAddress> addresses, SocketTable sockets);
+  /// `nat`: what translates connections of `sockets`, as far as the pod's agent sees it.
+  void add_table(std::size_t member, const PodId& pod, std::vector<InterfaceAddress> addresses, SocketTable sockets,
+                 const std::vector<NatEntry>& nat);
   /// To be called once, when every member's table is there. Labels every socket.
   [[nodiscard]] std::optional<Objection> classify();
   /// Puts the member's addresses, sockets and labels into its record.
@@ -67,6 +69,7 @@ class ConnectionBook {
   void count(Member& member) const;
 
   std::vector<Member> members_;
+  std::vector<NatEntry> nat_;  ///< of all members, until they are labelled
 };
 
 }  // namespace lockstep::broker

@@ -58,7 +58,8 @@ struct Matching {
   std::vector<ConnectionPair> pairs;  ///< each internal connection once, in the order of the first of its ends
 };
 
-/// `nat`: the nodes' conntrack entries, as far as they can be read; untranslated ones and repeated ones do no harm.
+/// `nat`: the pods' and nodes' conntrack entries, as far as they can be read; untranslated ones and repeated ones do no
+/// harm. A connection that is translated in several places is followed from one to the next.
 [[nodiscard]] Matching match_connections(std::span<const MemberSockets> members, std::span<const NatEntry> nat = {});
 
 }  // namespace lockstep::broker

@@ -28,18 +28,24 @@ struct Publish {
   Message message;
 };
 
+/// Put a round's last word, a RoundStatus, into the journal. Not before what members wait for has been sent.
+struct Archive {
+  Message status;
+};
+
 struct LogLine {
   LogLevel level;
   std::string text;
 };
 
-using Action = std::variant<SendTo, Publish, LogLine>;
+using Action = std::variant<SendTo, Publish, Archive, LogLine>;
 
 /// Collects actions in the order in which the shell has to perform them.
 class Outbox {
  public:
   void send(PeerId peer, Message message) { actions_.emplace_back(SendTo{std::move(peer), std::move(message)}); }
   void publish(std::string_view topic, Message message) { actions_.emplace_back(Publish{topic, std::move(message)}); }
+  void archive(Message status) { actions_.emplace_back(Archive{std::move(status)}); }
   void log(LogLevel level, std::string text) { actions_.emplace_back(LogLine{level, std::move(text)}); }
 
   [[nodiscard]] std::vector<Action> take() { return std::exchange(actions_, {}); }

@@ -45,15 +45,19 @@ std::optional<std::string> check_plan(const OpenRound& plan) {
   return std::nullopt;
 }
 
-Round::Round(RoundId id, GroupId group, OpenRound plan, TimePoint now, std::int64_t opened_unix_ms)
-    : id_(std::move(id)), group_(std::move(group)), plan_(std::move(plan)), book_(plan_),
-      records_(ids_of(plan_)), opened_(now), opened_unix_ms_(opened_unix_ms) {
+Round::Round(JournalRound begin, Journal& journal, TimePoint now)
+    : journal_(journal), id_(std::move(begin.id)), group_(std::move(begin.group)), plan_(std::move(begin.plan)),
+      book_(plan_), records_(ids_of(plan_)), opened_(now), opened_unix_ms_(begin.opened_unix_ms) {
   members_.reserve(plan_.members.size());
   for (RoundMember& member : std::exchange(plan_.members, {})) {
     index_.emplace(member.id, members_.size());
     members_.emplace_back().plan = std::move(member);
   }
-  phase_deadline_ = now + phase_limit(kPrepare);
+  if (begin.decided) {
+    state_ = RoundState::committed;
+    phase_index_ = kFinal;
+  }
+  phase_deadline_ = now + phase_limit(phase_index_);
 }
 
 // --- what happens ---------------------------------------------------------------------------------------------------
@@ -87,12 +91,19 @@ void Round::on_hook_event(const MemberId& id, const HookEvent& event, const Peer
   order(member, directory, now, out);
 }
 
-void Round::on_ready(const MemberId& id, const Ready& ready, const PeerId& from, std::uint64_t sequence, TimePoint now,
-                     Outbox& out) {
+void Round::on_ready(const MemberId& id, const Ready& ready, const PeerId& from, std::uint64_t sequence,
+                     const Directory& directory, TimePoint now, Outbox& out) {
   Member& member = *find(id);
   if (over()) {
     out.send(from, over_message());
     return;
+  }
+  // A round that this broker has taken over from its former self does not know yet whom that had given orders.
+  if (member.owner.empty() && state_ == RoundState::committed) {
+    if (const Peer* owner = directory.owner_of(member.plan.pod)) {
+      member.owner = owner->id;
+      member.owner_name = owner->hello.name;
+    }
   }
   // Only who was given an order can answer it.
   if (from != member.owner && from != member.relay) return;
@@ -117,7 +128,8 @@ void Round::take_tables(Member& member, const Ready& ready) {
   member.notes.insert(member.notes.end(), ready.notes.begin(), ready.notes.end());
   if (ready.phase == Phase::lock) {
     member.pod_addresses = ready.addresses;
-    if (plan_.operation == Operation::dump) book_.add_table(place, member.plan.pod, ready.addresses, ready.sockets);
+    if (plan_.operation == Operation::dump)
+      book_.add_table(place, member.plan.pod, ready.addresses, ready.sockets, ready.nat);
   }
   if (ready.phase == Phase::commit && plan_.operation == Operation::restore) {
     book_.add_found(place, member.pod_addresses, ready.sockets, ready.closed);
@@ -214,7 +226,8 @@ std::optional<std::string> Round::stranger(Member& member, const HookEvent& even
            std::string(to_string(plan_.operation));
   }
   if (event.criu_pid == 0) return std::nullopt;
-  if (member.criu_pid == 0 && !over()) {
+  // A round that this broker has found decided learns it from whoever comes first, be that after its end.
+  if (member.criu_pid == 0 && (!over() || event.in_doubt)) {
     member.criu_pid = event.criu_pid;
     member.criu_start = event.criu_start;
   }
@@ -312,6 +325,13 @@ Order Round::make_order(const Member& member) const {
   return order;
 }
 
+JournalRound Round::journal_entry() const {
+  JournalRound entry{id_, group_, plan_, opened_unix_ms_, true};
+  entry.plan.members.reserve(members_.size());
+  for (const Member& member : members_) entry.plan.members.push_back(member.plan);
+  return entry;
+}
+
 Record Round::make_record(const Member& member) const {
   Record record{.round = id_,
                 .group = group_,
@@ -338,6 +358,12 @@ void Round::open_barrier(TimePoint now, Outbox& out) {
   if (phase_index_ == kFinal) return finish(now, out);
   if (const auto objection = connection_objection()) {
     return abort(objection->reason, members_[objection->member].plan.id, now, out);
+  }
+  if (phase_index_ == kCommit) {
+    // On the disk before anybody hears of it: a broker that comes back must not decide otherwise.
+    if (auto kept = journal_.decide(journal_entry()); !kept) {
+      return abort("the decision can't be kept: " + kept.error().message(), {}, now, out);
+    }
   }
   for (Member& member : members_) member.times[phase_index_].released_us = since_opened_us(now);
   const std::size_t opened = phase_index_++;
@@ -442,6 +468,8 @@ Message Round::over_message() const {
   if (state_ == RoundState::aborted) release.verdict = Verdict::abort;
   return message({}, 0, release);
 }
+
+Message Round::decision_message() const { return message({}, 0, release_of(kCommit)); }
 
 Duration Round::phase_limit(std::size_t at) const {
   const Deadlines& limits = plan_.deadlines;

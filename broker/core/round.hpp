@@ -12,6 +12,7 @@
 
 #include "broker/core/connection_book.hpp"
 #include "broker/core/directory.hpp"
+#include "broker/core/journal.hpp"
 #include "broker/core/outbox.hpp"
 #include "common/clock.hpp"
 #include "schemas/codec.hpp"
@@ -21,15 +22,16 @@ namespace lockstep::broker {
 
 class Round {
  public:
-  /// `plan` has passed check_plan(). `opened_unix_ms` is for people; all time that counts is `now`.
-  Round(RoundId id, GroupId group, OpenRound plan, TimePoint now, std::int64_t opened_unix_ms);
+  /// `begin.plan` has passed check_plan(). What is decided already only waits for its members to finish. All time that
+  /// counts is `now`.
+  Round(JournalRound begin, Journal& journal, TimePoint now);
 
   // What happens to a round. Each may be told any number of times, in any order, late; `from` is the sender, and
   // `sequence` the number of its message, for the answer.
   void on_hook_event(const MemberId& member, const HookEvent& event, const PeerId& from, std::uint64_t sequence,
                      const Directory& directory, TimePoint now, Outbox& out);
-  void on_ready(const MemberId& member, const Ready& ready, const PeerId& from, std::uint64_t sequence, TimePoint now,
-                Outbox& out);
+  void on_ready(const MemberId& member, const Ready& ready, const PeerId& from, std::uint64_t sequence,
+                const Directory& directory, TimePoint now, Outbox& out);
   void on_hook_gone(const MemberId& member, const HookGone& gone, const PeerId& from, TimePoint now, Outbox& out);
   void on_member_result(const MemberId& member, const MemberResult& result, TimePoint now, Outbox& out);
   void on_peer_lost(const PeerId& peer, const std::string& name, const std::string& why, TimePoint now, Outbox& out);
@@ -53,6 +55,8 @@ class Round {
   [[nodiscard]] RoundSummary summary() const;
   /// The Release that tells that the round is over.
   [[nodiscard]] Message over_message() const;
+  /// The Release that tells the decision to commit.
+  [[nodiscard]] Message decision_message() const;
 
  private:
   struct Member {
@@ -89,6 +93,8 @@ class Round {
   [[nodiscard]] std::optional<std::string> record_objection(Member& member, const HookEvent& event);
   void order(Member& member, const Directory& directory, TimePoint now, Outbox& out);
   [[nodiscard]] Order make_order(const Member& member) const;
+  /// The round with the pods as they are known by now.
+  [[nodiscard]] JournalRound journal_entry() const;
   [[nodiscard]] Record make_record(const Member& member) const;
   void take_tables(Member& member, const Ready& ready);
   void member_ready(Member& member, TimePoint now, Outbox& out);
@@ -107,6 +113,7 @@ class Round {
   void tell_everyone(const Message& message, Outbox& out);
   [[nodiscard]] Duration phase_limit(std::size_t phase_index) const;
 
+  Journal& journal_;
   RoundId id_;
   GroupId group_;
   OpenRound plan_;                 ///< its members have moved to members_

@@ -1,5 +1,8 @@
 #include "broker/core/service_matching.hpp"
 
+#include <algorithm>
+#include <iterator>
+#include <tuple>
 #include <vector>
 
 #include "broker/core/connection_counts.hpp"
@@ -23,6 +26,34 @@ std::vector<SocketId> few_of(const Chains& chains, const Key& key) {
   return found;
 }
 
+/// A connection is translated at most so often: in the client's pod, on its node, on the server's, in the server's pod.
+constexpr int kMaxTranslations = 4;
+
+/// The translating ones, each once, and what they come to where one takes up what another has left: the client's end is
+/// in the first then, the server's in the last.
+std::vector<NatEntry> with_chains(std::span<const NatEntry> nat) {
+  std::vector<NatEntry> entries;
+  std::ranges::copy_if(nat, std::back_inserter(entries), &NatEntry::translates);
+  std::sort(entries.begin(), entries.end());
+  entries.erase(std::unique(entries.begin(), entries.end()), entries.end());
+  const auto begins = [](const NatEntry& entry) { return std::tie(entry.original_source, entry.original_destination); };
+  const std::vector<NatEntry> single = entries;
+  for (NatEntry chain : single) {
+    for (int length = 1; length < kMaxTranslations; ++length) {
+      const auto left = std::tie(chain.reply_destination, chain.reply_source);
+      const auto next = std::lower_bound(single.begin(), single.end(), left,
+                                         [&](const NatEntry& entry, const auto& key) { return begins(entry) < key; });
+      if (next == single.end() || begins(*next) != left) break;
+      if (std::next(next) != single.end() && begins(*std::next(next)) == left) break;  // where addresses repeat
+      chain.reply_source = next->reply_source;
+      chain.reply_destination = next->reply_destination;
+      entries.push_back(chain);
+    }
+  }
+  std::erase_if(entries, [](const NatEntry& entry) { return !entry.translates(); });  // there and back
+  return entries;
+}
+
 /// Conntrack tells both ends' tuples. Each is looked for among the sockets whose pods own the address.
 class ConntrackMatcher {
  public:
@@ -40,17 +71,12 @@ class ConntrackMatcher {
     settle(std::move(edges), board_);
     // What conntrack names as one end, and whose other end no member has, is connected with somebody else.
     for (const NatEntry& entry : nat) {
-      if (!translated(entry)) continue;
       for (const SocketId id : clients(entry)) close_case(id);
       for (const SocketId id : servers(entry)) close_case(id);
     }
   }
 
  private:
-  [[nodiscard]] static bool translated(const NatEntry& entry) {
-    return entry.original_destination != entry.reply_source || entry.original_source != entry.reply_destination;
-  }
-
   [[nodiscard]] std::vector<SocketId> clients(const NatEntry& entry) const {
     return at({entry.original_source, entry.original_destination});
   }
@@ -65,7 +91,6 @@ class ConntrackMatcher {
   }
 
   void add_edges(const NatEntry& entry, std::vector<MatchEdge>& edges) const {
-    if (!translated(entry)) return;
     const bool source_too = entry.original_source != entry.reply_destination;
     for (const SocketId client : clients(entry)) {
       for (const SocketId server : servers(entry)) {
@@ -144,7 +169,7 @@ class CountMatcher {
 }  // namespace
 
 void match_services(const ConnectionIndex& index, std::span<const NatEntry> nat, MatchBoard& board) {
-  if (!nat.empty()) ConntrackMatcher(index, board).match(nat);
+  if (!nat.empty()) ConntrackMatcher(index, board).match(with_chains(nat));
   CountMatcher(index, board).match();
 }
 

@@ -14,7 +14,7 @@ constexpr std::size_t kShown = 3;  ///< differences told of one by one
 
 using Name = std::tuple<Endpoint, Endpoint, std::uint64_t>;  ///< local, remote, inode
 
-std::string quoted(const MemberId& member) { return "member \"" + member.value + "\""; }
+std::string the_member(const MemberId& member) { return "member \"" + member.value + "\""; }
 
 /// True for the sockets of a table that CRIU saves as connections (criu/sk-inet.c: can_dump_inet_sk()).
 bool is_saved(const Socket& socket) {
@@ -34,11 +34,11 @@ void tell(std::vector<std::string>& problems, const Record& record, const std::v
           const std::string& what) {
   for (std::size_t i = 0; i < names.size() && i < kShown; ++i) {
     const auto& [local, remote, inode] = names[i];
-    problems.push_back(quoted(record.member) + ": connection " + endpoint_text(local) + " to " + endpoint_text(remote) +
+    problems.push_back(the_member(record.member) + ": connection " + endpoint_text(local) + " to " + endpoint_text(remote) +
                        " (inode " + std::to_string(inode) + "): " + what);
   }
   if (names.size() > kShown) {
-    problems.push_back(quoted(record.member) + ": " + std::to_string(names.size() - kShown) +
+    problems.push_back(the_member(record.member) + ": " + std::to_string(names.size() - kShown) +
                        " more connections: " + what);
   }
 }
@@ -68,20 +68,20 @@ std::vector<std::string> check_round(const std::vector<std::string>& folders,
     }
     if (std::set(record->members.begin(), record->members.end()) !=
         std::set(first->members.begin(), first->members.end())) {
-      problems.push_back(folders[i] + ": its record lists other members than that of " + quoted(first->member));
+      problems.push_back(folders[i] + ": its record lists other members than that of " + the_member(first->member));
     }
     if (const auto [other, is_new] = found.emplace(record->member, folders[i]); !is_new) {
-      problems.push_back(quoted(record->member) + " is there twice: " + other->second + " and " + folders[i]);
+      problems.push_back(the_member(record->member) + " is there twice: " + other->second + " and " + folders[i]);
     }
   }
   if (first == nullptr) return problems;
   const std::set<MemberId> members(first->members.begin(), first->members.end());
   for (const MemberId& member : members) {
-    if (!found.contains(member)) problems.push_back(quoted(member) + " of " + round_of(*first) + " is missing");
+    if (!found.contains(member)) problems.push_back(the_member(member) + " of " + round_of(*first) + " is missing");
   }
   for (const auto& [member, folder] : found) {
     if (!members.contains(member)) {
-      problems.push_back(folder + ": " + quoted(member) + " is not a member of its own round");
+      problems.push_back(folder + ": " + the_member(member) + " is not a member of its own round");
     }
   }
   return problems;

@@ -2,6 +2,7 @@
 /// nothing is committed by half, and the next round starts clean.
 #include <signal.h>
 
+#include "schemas/messages.hpp"
 #include "tests/e2e/end_to_end.hpp"
 
 namespace lockstep::e2e {
@@ -102,8 +103,27 @@ TEST_P(Crash, BrokerKilledInTheMiddleOfARound) {
   const std::string group = cluster.write_group(traffic.group(), kShortBounds);
   Process round = checkpoint_up_to_the_lock(cluster, traffic, group, {"--leave-running"});
   cluster.broker().kill();
-  EXPECT_NE(expect_free_again(cluster, traffic, round), 0);
   cluster.start_broker();
+  EXPECT_NE(expect_free_again(cluster, traffic, round), 0);
+  cluster.wait_for_agents();
+  expect_next_round_clean(cluster, traffic, group);
+}
+
+/// Who has voted does not know what the broker has decided, and holds until a broker tells. The others fail at once.
+TEST_P(Crash, AVoteOutlivesItsBroker) {
+  Cluster cluster(2, GetParam());
+  const Traffic traffic(cluster.dir(), cluster.network(), slow_traffic());
+  const std::string group = cluster.write_group(traffic.group(), kShortBounds);
+  Process round = checkpoint_up_to_the_lock(cluster, traffic, group, {});
+  // The record is stored before the vote, and the vote goes out within moments.
+  ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(cluster.images_of("client0") / kRecordPartFile); }, 10s));
+  std::this_thread::sleep_for(50ms);
+  cluster.broker().kill();
+  std::this_thread::sleep_for(6s);  // twice the silence, and as long as the lease
+  EXPECT_EQ(state_of(traffic.pid_of("client0")), 't');
+  EXPECT_TRUE(cluster.locked(1)) << "its agent renews the lock as long as the vote is out";
+  cluster.start_broker();
+  EXPECT_NE(expect_free_again(cluster, traffic, round), 0);
   cluster.wait_for_agents();
   expect_next_round_clean(cluster, traffic, group);
 }
@@ -116,9 +136,9 @@ TEST_P(Crash, BrokerKilledInARoundThatWouldHaveKilled) {
   const std::vector<pid_t> pids = traffic.pids();
   Process round = checkpoint_up_to_the_lock(cluster, traffic, group, {});
   cluster.broker().kill();
+  cluster.start_broker();
   EXPECT_NE(expect_free_again(cluster, traffic, round), 0);
   for (const pid_t pid : pids) EXPECT_TRUE(exists(pid)) << pid;
-  cluster.start_broker();
   cluster.wait_for_agents();
   expect_next_round_clean(cluster, traffic, group);
 }

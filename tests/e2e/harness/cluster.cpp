@@ -45,7 +45,8 @@ Cluster::~Cluster() {
 void Cluster::start_broker() {
   const std::string address = Network::hub_address();
   write_file(dir() / "broker.yaml",
-             "listen: [tcp://" + address + ":7600, " + broker_for_cli() + "]\n" + "trusted: [" + address + "]\n");
+             "listen: [tcp://" + address + ":7600, " + broker_for_cli() + "]\n" + "trusted: [" + address + "]\n" +
+                 "journal: " + (dir() / "journal.db").string() + "\n");
   broker_ = Process::start({.command = {program("lockstep-broker"), "--config", dir() / "broker.yaml"},
                             .log = dir() / "broker.log",
                             .netns = network_.hub().path()});
@@ -74,7 +75,7 @@ void Cluster::start_agent(std::size_t index) {
   agents_.erase(index);
   agents_.emplace(index, Process::start({.command = command,
                                          .log = dir() / (name + ".log"),
-                                         .netns = node ? "" : network_.pod(index).path()}));
+                                         .netns = node ? network_.hub().path() : network_.pod(index).path()}));
 }
 
 void Cluster::wait_for_agents() {

@@ -13,7 +13,7 @@
 
 namespace lockstep::e2e {
 
-/// One agent inside each pod, or a single one for all of them on the machine.
+/// One agent inside each pod, or a single one for all of them on the node, whose namespace is the hub.
 enum class Agents { sidecars, node };
 
 /// One line of a group file's members.

@@ -28,7 +28,7 @@ class Namespace {
 void remove_stale_namespaces();
 
 /// N pods with an IPv4 and an IPv6 address each, and a hub: a namespace of its own with the bridge, where the broker
-/// lives. The machine's own network is not touched.
+/// lives, and the agent of the node. The machine's own network is not touched.
 class Network {
  public:
   explicit Network(std::size_t pods);

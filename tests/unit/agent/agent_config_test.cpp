@@ -12,7 +12,7 @@ TEST(AgentConfig, OfAnEmptyFileIsASidecarOfThisMachine) {
   EXPECT_EQ(config->broker, "ipc:///run/lockstep/broker.sock");
   EXPECT_EQ(config->releases, "ipc:///run/lockstep/broker.sock.pub");
   EXPECT_EQ(config->scope, Scope::self);
-  EXPECT_EQ(config->in_doubt, milliseconds(10'000));
+  EXPECT_EQ(config->in_doubt, milliseconds(3'600'000));
 }
 
 TEST(AgentConfig, TakesEveryField) {
@@ -48,7 +48,7 @@ TEST(AgentConfig, TellsWhatWasExpected) {
                          Row{"broker: tcp://10.0.0.1:65535", "releases"}, Row{"lock: nft", "auto, nftables, iptables"},
                          Row{"pod: host", "self, node"}, Row{"pod: relay", "self, node"}, Row{"group: a b", "not a valid name"},
                          Row{"member: ../db", "not a valid name"}, Row{"in_doubt: 10", "duration"},
-                         Row{"in_doubt: 100ms", "from 1s to 10m"}}) {
+                         Row{"in_doubt: 100ms", "from 1s to 24h"}}) {
     const auto config = parse_agent_config(row.yaml, "agent.yaml");
     ASSERT_FALSE(config) << row.yaml;
     EXPECT_NE(config.error().message().find(row.says), std::string::npos) << config.error().message();

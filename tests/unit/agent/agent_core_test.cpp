@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "schemas/codec.hpp"
 #include "tests/unit/agent/rig.hpp"
 
 namespace lockstep::agent::test {
@@ -122,7 +123,7 @@ TEST(Orders, AreObeyedInTheNetworkAndAnswered) {
   };
   for (const Row& row :
        {Row{Phase::prepare, Operation::dump, {"prepare 1001"}, "broker < Ready prepare m1"},
-        Row{Phase::lock, Operation::dump, {"prepare 1001", "arm 1001 15000", "addresses 1001", "sockets 1001"},
+        Row{Phase::lock, Operation::dump, {"prepare 1001", "arm 1001 15000", "addresses 1001", "sockets 1001", "nat 1001"},
             "broker < Ready lock m1"},
         Row{Phase::lock, Operation::restore, {"prepare 1001", "arm 1001 15000", "addresses 1001"}, "broker < Ready lock m1"},
         Row{Phase::prepare, Operation::restore, {"prepare 1001", "check 1001"}, "broker < Ready prepare m1"},
@@ -160,6 +161,38 @@ TEST(TheLock, TellsTheMembersOwnSocketsAndItsAddresses) {
   ASSERT_EQ(ready.sockets.size(), 2U);
   EXPECT_EQ(ready.sockets[0].inode, 21U);
   EXPECT_EQ(ready.addresses.size(), 1U);
+}
+
+TEST(TheLock, TellsWhatTranslatesItsConnections) {
+  Rig rig;
+  (void)rig.join();
+  rig.network.nat = {NatEntry{}};
+  const Actions said = rig.order(Phase::lock, 1);
+  EXPECT_EQ(std::get<Ready>(said.to_broker().at(0).body).nat, rig.network.nat);
+}
+
+TEST(TheLock, HoldsWithoutKnowingWhatIsTranslated) {
+  Rig rig;
+  (void)rig.join();
+  rig.network.broken = {"nat"};
+  const Actions said = rig.order(Phase::lock, 1);
+  const auto ready = std::get<Ready>(said.to_broker().at(0).body);
+  EXPECT_TRUE(ready.ok) << ready.reason;
+  EXPECT_EQ(ready.sockets.size(), 2U);
+  ASSERT_EQ(ready.notes.size(), 1U);
+  EXPECT_NE(ready.notes[0].find("out of order"), std::string::npos) << ready.notes[0];
+}
+
+TEST(TheLock, TellsOfTranslationsWhatFitsIntoAMessage) {
+  Rig rig;
+  (void)rig.join();
+  rig.network.nat.resize(kMaxSockets + 5);
+  const Actions said = rig.order(Phase::lock, 1);
+  const auto ready = std::get<Ready>(said.to_broker().at(0).body);
+  EXPECT_TRUE(ready.ok);
+  EXPECT_EQ(ready.nat.size(), kMaxSockets);
+  ASSERT_EQ(ready.notes.size(), 1U);
+  EXPECT_EQ(ready.notes[0].find("5 "), 0U) << ready.notes[0];
 }
 
 TEST(ARepeatedOrder, IsAnsweredAgainAndChangesNothing) {
@@ -253,13 +286,24 @@ TEST(TheEndOfARound, OpensItsPodsAndAnswersItsHooks) {
   }
 }
 
-TEST(ShuttingDown, OpensEveryPodAndAbortsEveryHook) {
+TEST(ShuttingDown, AbortsEveryHookAndLeavesUndecidedPodsToTheirLease) {
   Rig rig;
   (void)rig.join();
   rig.lock(1);
   (void)rig.hook(1, HookAction::post_dump, 1);
   (void)rig.hook(2, HookAction::pre_dump, 2);
-  EXPECT_EQ(rig.shut_down().lines(), (Lines{"hook 1 < Answer abort m1, last", "hook 2 < Answer abort m2, last"}));
+  EXPECT_EQ(rig.shut_down().lines(),
+            (Lines{"hook 1 < Answer abort m1, last", "hook 2 < Answer abort m2, last", "broker < Ready lock no m1"}));
+  EXPECT_EQ(rig.network.locked.size(), 1U) << "the broker may be deciding to commit";
+}
+
+TEST(ShuttingDown, OpensThePodsOfACommittedRound) {
+  Rig rig;
+  (void)rig.join();
+  rig.lock(1);
+  rig.vote(1, 1);
+  (void)rig.release(Phase::commit);
+  EXPECT_EQ(rig.shut_down().lines(), Lines{});
   EXPECT_TRUE(rig.network.locked.empty());
 }
 

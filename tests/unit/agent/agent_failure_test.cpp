@@ -35,6 +35,19 @@ TEST(ASilentBroker, BeforeTheVoteIsGivenUp) {
   EXPECT_TRUE(said(silence, "broker < Hello")) << "and called";
 }
 
+TEST(ASilentBroker, ThatNeverAnsweredIsNamedToTheHook) {
+  CoreSettings settings = Rig::settings_of_a_sidecar();
+  settings.broker = "tcp://10.0.0.1:7600";
+  Rig rig(settings);
+  (void)rig.hook(1, HookAction::pre_dump, 1);
+  const std::vector<Message> told = rig.pass(kSilence, false).to_hook(1);
+  ASSERT_FALSE(told.empty());
+  const auto* answer = std::get_if<Answer>(&told.back().body);
+  ASSERT_NE(answer, nullptr);
+  EXPECT_EQ(answer->verdict, Verdict::abort);
+  EXPECT_EQ(answer->reason, "the broker at tcp://10.0.0.1:7600 has not been heard for 3000 ms");
+}
+
 TEST(ASilentBroker, AfterTheVoteIsWaitedForUntilTheDoubtIsOver) {
   Rig rig;
   (void)rig.join();

@@ -2,22 +2,11 @@
 
 #include <algorithm>
 
+#include "tests/unit/support/message_text.hpp"
+
 namespace lockstep::agent::test {
-namespace {
 
-std::string text_of(const Message& message) {
-  std::string text(type_name(message.body));
-  if (const auto* event = std::get_if<HookEvent>(&message.body)) text += " " + std::string(to_string(event->action));
-  if (const auto* gone = std::get_if<HookGone>(&message.body)) text += " " + std::string(to_string(gone->action));
-  if (const auto* answer = std::get_if<Answer>(&message.body)) text += " " + std::string(to_string(answer->verdict));
-  if (const auto* ready = std::get_if<Ready>(&message.body)) {
-    text += " " + std::string(to_string(ready->phase)) + (ready->ok ? "" : " no");
-  }
-  if (!message.member.empty()) text += " " + message.member.value;
-  return text;
-}
-
-}  // namespace
+using lockstep::test::text_of;
 
 std::vector<Message> Actions::to_broker() const {
   std::vector<Message> messages;
@@ -49,16 +38,11 @@ std::vector<std::string> Actions::lines() const {
   return lines;
 }
 
-std::string Actions::log() const {
-  std::string text;
-  for (const Action& action : all) {
-    if (const auto* line = std::get_if<LogLine>(&action)) text += line->text + "\n";
-  }
-  return text;
-}
+std::string Actions::log() const { return lockstep::test::log_of<LogLine>(all); }
 
 CoreSettings Rig::settings_of_a_sidecar() {
   CoreSettings settings;
+  settings.in_doubt = milliseconds(10'000);
   settings.hello = {Role::agent, "agent-1", "boot-1", {pod(1).netns_inode}, false, {}};
   return settings;
 }

@@ -43,6 +43,10 @@ class FakeNetwork : public PodNetwork {
     }
     return table;
   }
+  Result<std::vector<NatEntry>> nat_entries(const PodId& where, const SocketTable& connections) override {
+    if (auto done = call("nat", where, {}); !done) return Failure(done.error());
+    return connections.empty() ? std::vector<NatEntry>() : nat;
+  }
   Result<ClosedConnections> close_connections(const PodId& where, const SocketTable& /*connections*/) override {
     if (auto done = call("close", where, {}); !done) return Failure(done.error());
     return closed;
@@ -57,6 +61,7 @@ class FakeNetwork : public PodNetwork {
   std::vector<std::string> calls;
   std::set<std::string> broken;
   bool gone = false;  ///< the pods are not there any more
+  std::vector<NatEntry> nat;
   ClosedConnections closed;
   RestoreCheck check;
   std::set<std::uint64_t> locked;

@@ -237,23 +237,6 @@ TEST(Publications, OfAStatusAreGathered) {
   EXPECT_EQ(std::get<RoundStatus>(last[0].body).state, RoundState::aborted);
 }
 
-TEST(EndedRounds, AreRememberedUpToALimit) {
-  Rig rig({.name = "b", .kept_rounds = 3});
-  rig.everybody_says_hello(1);
-  // The oldest one lives longest, and is aborted when the others are long over.
-  (void)rig.open(plan(Operation::dump, 1));
-  for (int i = 2; i <= 10; ++i) {
-    const RoundId id("r-" + std::to_string(i));
-    const GroupId group("g-" + std::to_string(i));
-    (void)rig.say(kClient, Message{id, group, {}, 3, plan(Operation::dump, 1)});
-    (void)rig.say(kClient, Message{id, group, {}, 3, AbortRound{}});
-  }
-  EXPECT_EQ(only_answer<RoundStatus>(rig.ask(AbortRound{}), kClient).state, RoundState::aborted);
-  (void)rig.say(kClient, Message{RoundId("r-11"), GroupId("g-11"), {}, 3, plan(Operation::dump, 1)});
-  (void)rig.say(kClient, Message{RoundId("r-11"), GroupId("g-11"), {}, 3, AbortRound{}});
-  EXPECT_EQ(rig.broker().rounds.size(), 3U);
-}
-
 TEST(Commands, ThatComeAndGoNeverShutAgentsOut) {
   Rig rig({.name = "b", .max_peers = 10});
   for (int i = 0; i < 50; ++i) {

@@ -22,6 +22,7 @@ class Shell : public ::testing::Test {
   void SetUp() override {
     config_.listen = {"ipc://" + (dir_ / "sub/broker.sock")};
     config_.publish = {"ipc://" + (dir_ / "sub/broker.sock.pub")};
+    config_.journal = dir_ / "journal.db";
     stop_ = ::eventfd(0, EFD_CLOEXEC);
     auto shell = BrokerShell::create(config_, Fd(stop_));
     ASSERT_TRUE(shell) << shell.error().message();
@@ -206,6 +207,7 @@ TEST_F(Shell, SaysWhichEndPointItCantListenOn) {
   const std::string folder = dir_ / "sub/broker.sock/x.sock";  // below a file
   BrokerConfig config = config_;
   config.listen = {"ipc://" + folder};
+  config.journal = kNoJournal;
   const auto shell = BrokerShell::create(config, Fd(::eventfd(0, EFD_CLOEXEC)));
   ASSERT_FALSE(shell);
   EXPECT_NE(shell.error().message().find(folder), std::string::npos) << shell.error().message();

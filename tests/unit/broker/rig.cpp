@@ -3,23 +3,13 @@
 #include <algorithm>
 
 #include "schemas/codec.hpp"
+#include "tests/unit/support/message_text.hpp"
 
 namespace lockstep::broker::test {
-namespace {
 
-std::string text_of(const Message& message) {
-  std::string text(type_name(message.body));
-  if (const auto* order = std::get_if<Order>(&message.body)) text += " " + std::string(to_string(order->phase));
-  if (const auto* pending = std::get_if<Pending>(&message.body)) text += " " + std::string(to_string(pending->phase));
-  if (const auto* release = std::get_if<Release>(&message.body)) {
-    text += " " + std::string(to_string(release->phase)) + " " + std::string(to_string(release->verdict));
-    if (release->over) text += " over";
-  }
-  if (!message.member.empty()) text += " " + message.member.value;
-  return text;
-}
+using lockstep::test::text_of;
 
-}  // namespace
+constexpr std::int64_t kUnixMs = 1'700'000'000'000;
 
 HookAction action_of(Operation operation, std::size_t index) {
   constexpr std::array kDump{HookAction::pre_dump, HookAction::network_lock, HookAction::post_dump,
@@ -81,15 +71,23 @@ std::vector<std::string> Actions::lines() const {
   return lines;
 }
 
-std::string Actions::log() const {
-  std::string text;
-  for (const Action& action : all) {
-    if (const auto* line = std::get_if<LogLine>(&action)) text += line->text + "\n";
-  }
-  return text;
+std::string Actions::log() const { return lockstep::test::log_of<LogLine>(all); }
+
+Rig::Rig(CoreSettings settings) : journal_(own_journal_), core_(std::move(settings), journal_, now_, kUnixMs) {}
+
+Rig::Rig(Journal& journal, CoreSettings settings)
+    : journal_(journal), core_(std::move(settings), journal_, now_, kUnixMs) {
+  core_.recover(now_, out_);
+  recovered_ = take();
 }
 
-Rig::Rig(CoreSettings settings) : core_(std::move(settings), now_, 1'700'000'000'000) {}
+Actions Rig::take() {
+  Actions actions{out_.take()};
+  for (const Action& action : actions.all) {
+    if (const auto* archive = std::get_if<Archive>(&action)) (void)journal_.end(archive->status);
+  }
+  return actions;
+}
 
 Actions Rig::hello(const PeerId& from, Hello hello) { return say(from, Message{{}, {}, {}, 1, std::move(hello)}); }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "broker/core/broker_core.hpp"
+#include "broker/core/memory_journal.hpp"
 
 namespace lockstep::broker::test {
 
@@ -41,6 +42,8 @@ struct Actions {
 class Rig {
  public:
   explicit Rig(CoreSettings settings = {.name = "broker-1"});
+  /// A broker that finds this journal, which outlives it. What it said when it started is in `recovered()`.
+  explicit Rig(Journal& journal, CoreSettings settings = {.name = "broker-1"});
 
   Actions hello(const PeerId& from, Hello hello);
   /// Agents 1 to `count` and the client say Hello.
@@ -64,16 +67,21 @@ class Rig {
 
   [[nodiscard]] RoundStatus status(const RoundId& round = kRound);
   [[nodiscard]] BrokerStatus broker();
+  [[nodiscard]] const Actions& recovered() const { return recovered_; }
   [[nodiscard]] BrokerCore& core() { return core_; }
   [[nodiscard]] TimePoint now() const { return now_; }
   void sleep(milliseconds duration) { now_ += duration; }
 
  private:
-  Actions take() { return {out_.take()}; }
+  /// As the shell does: what is to be archived, is.
+  Actions take();
 
   TimePoint now_{std::chrono::hours(1)};
+  MemoryJournal own_journal_;
+  Journal& journal_;
   BrokerCore core_;
   Outbox out_;
+  Actions recovered_;
   Operation operation_ = Operation::dump;
   int members_ = 0;
 };

@@ -136,6 +136,29 @@ TEST(TheRecord, HoldsWhatTheAgentSawAtTheLock) {
   EXPECT_EQ(rig.status().members[1].sockets, 1U);
 }
 
+TEST(TheRecord, LabelsAConnectionThatAnAgentSawTranslated) {
+  const auto end = [](std::uint8_t host, std::uint16_t port) { return Endpoint{IpFamily::v4, {10, 0, 0, host}, port}; };
+  const Endpoint client = end(1, 40'000), server = end(2, 8'080), service = end(99, 80);
+  for (const bool seen : {true, false}) {
+    Rig rig;
+    rig.everybody_says_hello(2);
+    (void)rig.open(plan(Operation::dump, 2, true));
+    rig.walk(2, 1);
+    for (int i = 1; i <= 2; ++i) {
+      (void)rig.arrive(i, 1);
+      Ready ready{Phase::lock, true, {}, {{"eth0", IpFamily::v4, end(static_cast<std::uint8_t>(i), 0).address, 24}}, {}};
+      ready.sockets = {{.local = i == 1 ? client : server, .remote = i == 1 ? service : client,
+                        .state = TcpState::established, .inode = 7}};
+      if (seen && i == 1) ready.nat = {{client, service, server, client}};
+      (void)rig.say(agent(i), i, ready);
+    }
+    const Actions commit = rig.arrive(2, 2);
+    const auto record = decode_record(std::get<Order>(commit.sent_to(agent(2)).at(0).body).record.bytes);
+    ASSERT_TRUE(record) << record.error().message();
+    EXPECT_EQ(record->labels.at(0).label, seen ? ConnectionLabel::internal_service : ConnectionLabel::ambiguous);
+  }
+}
+
 TEST(TheRelay, StoresTheRecordAndTheOwnerLocks) {
   // A hook that reached another agent than its pod's: the record goes where the hook is.
   Rig rig;

@@ -163,6 +163,33 @@ TEST(Service, ConntrackNamesTheOtherEndAcrossSourceNat) {
   EXPECT_TRUE(result.pairs.empty());
 }
 
+TEST(Service, TranslationsInARowAreFollowed) {
+  const Endpoint inner = at("10.0.0.2", 9000);  // where the server's pod redirects to
+  const Endpoint second = at("10.96.0.2", 81);  // a Service behind the Service
+  const NatEntry in_the_clients_pod{kClient, kService, second, kClient};
+  const NatEntry on_the_node{kClient, second, kServer, kClient};
+  const NatEntry in_the_servers_pod{kClient, kServer, inner, kClient};
+  Members members;
+  members.add(1, {"10.0.0.1"}, {socket(kClient, kService)});
+  members.add(2, {"10.0.0.2"}, {socket(inner, kClient)});
+  EXPECT_EQ(members.match({in_the_servers_pod, on_the_node, in_the_clients_pod, on_the_node}).labels[0][0],
+            peer(ConnectionLabel::internal_service, 1, 0));
+  const NatEntry masquerading{kClient, second, kServer, kNode};
+  const NatEntry after_it{kNode, kServer, inner, kNode};
+  Members masked;
+  masked.add(1, {"10.0.0.1"}, {socket(kClient, kService)});
+  masked.add(2, {"10.0.0.2"}, {socket(inner, kNode)});
+  EXPECT_EQ(masked.match({in_the_clients_pod, masquerading, after_it}).labels[1][0],
+            peer(ConnectionLabel::ambiguous, 0, 0, Doubt::source_translated));
+}
+
+TEST(Service, TranslationsThatGoRoundInCirclesEnd) {
+  const NatEntry there{kClient, kService, kServer, kClient};
+  const NatEntry back{kClient, kServer, kService, kClient};
+  const Matching result = service(client(1, 0), server(0, 0)).match({there, back});
+  EXPECT_EQ(result.labels[0][0], peer(ConnectionLabel::internal_service, 1, 1));
+}
+
 TEST(Service, AHalfClosedOneIsOne) {
   Socket from = client(101, 20);
   Socket to = server(20, 101);  // with the FIN

@@ -98,19 +98,19 @@ TEST(HookProgram, FailsAtAStrangersSocket) {
 }
 
 TEST(HookProgram, FailsWhenTheAgentHangsUp) {
-  HookPlace place("post-restore");
+  HookPlace place("setup-namespaces");
   const FakeAgent agent(place.node_socket(), [](HookPeer& hook) { EXPECT_TRUE(hook.next_body<HookEvent>()); });
   expect_refusal(place.run(), "closed the connection without an answer");
 }
 
 TEST(HookProgram, FailsWhenTheAgentHangsUpAtOnce) {
-  HookPlace place("post-restore");
+  HookPlace place("setup-namespaces");
   const FakeAgent agent(place.node_socket(), [](HookPeer&) {});
   EXPECT_EQ(place.run().exit_code, 1);
 }
 
 TEST(HookProgram, FailsAtHalfAnAnswer) {
-  HookPlace place("post-restore");
+  HookPlace place("setup-namespaces");
   const FakeAgent agent(place.node_socket(), [](HookPeer& hook) {
     EXPECT_TRUE(hook.next_body<HookEvent>());
     hook.say_raw(
@@ -121,39 +121,39 @@ TEST(HookProgram, FailsAtHalfAnAnswer) {
 }
 
 TEST(HookProgram, FailsAtGarbage) {
-  HookPlace place("post-restore");
+  HookPlace place("setup-namespaces");
   const FakeAgent agent(place.node_socket(), after_event([](HookPeer& hook) { hook.say_raw("\0\0\0\5hello"s); }));
   expect_refusal(place.run(), "malformed");
 }
 
 TEST(HookProgram, FailsAtAnOversizedFrame) {
-  HookPlace place("post-restore");
+  HookPlace place("setup-namespaces");
   const FakeAgent agent(place.node_socket(), after_event([](HookPeer& hook) { hook.say_raw("\xff\xff\xff\xff"s); }));
   expect_refusal(place.run(), "receive frame of 4294967295 bytes");
 }
 
 TEST(HookProgram, FailsAtAMessageThatIsNotForHooks) {
-  HookPlace place("post-restore");
+  HookPlace place("setup-namespaces");
   const FakeAgent agent(place.node_socket(), after_event([](HookPeer& hook) { hook.say(Release{}); }));
   expect_refusal(place.run(), "sent a Release");
 }
 
 TEST(HookProgram, FailsWhenTheAgentIsSilent) {
-  HookPlace place("post-restore");
+  HookPlace place("setup-namespaces");
   place.environment["LOCKSTEP_HOOK_SILENCE_MS"] = "60";
   const FakeAgent agent(place.node_socket(), after_event([](HookPeer&) {}));
   expect_refusal(place.run(), "not a word for 60 ms");
 }
 
 TEST(HookProgram, FailsWhenTheVerdictNeverComes) {
-  HookPlace place("post-restore");
+  HookPlace place("setup-namespaces");
   place.environment["LOCKSTEP_HOOK_LIMIT_MS"] = "60";
   const FakeAgent agent(place.node_socket(), after_event([](HookPeer& hook) { hook.say(Alive{}); }));
   expect_refusal(place.run(), "no verdict within 60 ms");
 }
 
 TEST(HookProgram, FailsAtBadSettings) {
-  HookPlace place("post-restore");
+  HookPlace place("setup-namespaces");
   place.environment["LOCKSTEP_HOOK_SILENCE_MS"] = "soon";
   expect_refusal(place.run(), "LOCKSTEP_HOOK_SILENCE_MS=soon");
 }

@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <filesystem>
+#include <future>
+#include <memory>
 
 #include "tests/unit/hook/hook_scenes.hpp"
 
@@ -47,14 +49,43 @@ TEST(HookRecord, StoresNothingOutsidePostDump) {
   EXPECT_TRUE(std::filesystem::is_empty(place.images.path()));
 }
 
-TEST(HookRecord, LeavesNoRecordWhenTheAgentDiesAfterTheVote) {
+TEST(HookRecord, AsksTheNextAgentWhenItsOwnDiesAfterTheVote) {
+  for (const Verdict verdict : {Verdict::go, Verdict::abort}) {
+    HookPlace place("post-dump");
+    std::promise<void> voted;
+    auto first = std::make_unique<FakeAgent>(place.node_socket(), [&voted](HookPeer& peer) {
+      EXPECT_TRUE(peer.next_body<HookEvent>());
+      peer.say(Store{kRecord});
+      EXPECT_TRUE(peer.next_body<Stored>());
+      voted.set_value();
+    });
+    RunningProgram hook = place.start();
+    voted.get_future().wait();
+    first.reset();
+    std::filesystem::remove(place.node_socket());
+    const FakeAgent second(place.node_socket(), [verdict](HookPeer& peer) {
+      const auto event = peer.next_body<HookEvent>();
+      ASSERT_TRUE(event);
+      EXPECT_TRUE(event->in_doubt);
+      answer(peer, verdict, "somebody could not");
+      EXPECT_TRUE(peer.closed());
+    });
+    const HookOutcome outcome = hook.wait();
+    verdict == Verdict::go ? expect_success(outcome) : expect_refusal(outcome, "somebody could not");
+    EXPECT_EQ(exists(place.images / kRecordFile), verdict == Verdict::go);
+    EXPECT_FALSE(exists(place.images / kRecordPartFile));
+  }
+}
+
+TEST(HookRecord, LeavesNoRecordWhenNobodyTellsTheVerdict) {
   HookPlace place("post-dump");
+  place.environment["LOCKSTEP_HOOK_LIMIT_MS"] = "700";
   const FakeAgent agent(place.node_socket(), [](HookPeer& hook) {
     EXPECT_TRUE(hook.next_body<HookEvent>());
     hook.say(Store{kRecord});
     EXPECT_TRUE(hook.next_body<Stored>());
   });
-  expect_refusal(place.run(), "closed the connection");
+  expect_refusal(place.run(), "no verdict within 700 ms");
   EXPECT_TRUE(std::filesystem::is_empty(place.images.path()));
 }
 

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "schemas/messages.hpp"
-#include "tests/unit/hook/temp_dir.hpp"
+#include "tests/unit/support/temp_dir.hpp"
 
 namespace lockstep::hook {
 namespace {
@@ -23,7 +23,7 @@ class RecordFile : public ::testing::Test {
   }
 
   test::TempDir dir_;
-  ImagesFolder images_ = ImagesFolder::open(dir_.path().string()).value();
+  ImagesFolder images_ = ImagesFolder::open(dir_.path()).value();
 };
 
 TEST_F(RecordFile, StoresUnderATemporaryNameAndCommitsByRename) {
@@ -57,7 +57,7 @@ TEST_F(RecordFile, CommitsNothingThatWasNotStored) {
 
 TEST_F(RecordFile, RemovesAnUncommittedPartAtTheEnd) {
   {
-    auto images = ImagesFolder::open(dir_.path().string()).value();
+    auto images = ImagesFolder::open(dir_.path()).value();
     ASSERT_TRUE(images.store("one"));
   }
   EXPECT_FALSE(exists(part()));
@@ -65,7 +65,7 @@ TEST_F(RecordFile, RemovesAnUncommittedPartAtTheEnd) {
 
 TEST_F(RecordFile, LeavesAPartThatItDidNotStore) {
   write_file(part(), "somebody else's");
-  { const auto images = ImagesFolder::open(dir_.path().string()).value(); }
+  { const auto images = ImagesFolder::open(dir_.path()).value(); }
   EXPECT_TRUE(exists(part()));
 }
 

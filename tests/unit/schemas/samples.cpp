@@ -68,6 +68,16 @@ Socket largest_socket() {
           k32, k32, k32, k64, k64, true, k32};
 }
 
+NatEntry a_nat_entry() {
+  return {endpoint(IpFamily::v4, 10, 40'000), endpoint(IpFamily::v4, 96, 80), endpoint(IpFamily::v6, 0x20, 8'080),
+          endpoint(IpFamily::v6, 0x21, 50'000)};
+}
+
+NatEntry largest_nat_entry() {
+  const Endpoint largest = endpoint(IpFamily::v6, 0xff, 65'535);
+  return {largest, largest, largest, largest};
+}
+
 Record a_record() {
   return {RoundId("r-9"), GroupId("shop"), MemberId("db"), {MemberId("db"), MemberId("web")}, kPod, 4711, true,
           1'700'000'000'123, {an_address()}, {a_socket()},
@@ -76,7 +86,8 @@ Record a_record() {
 
 std::vector<Message> every_message() {
   const Release release{Operation::restore, Phase::commit, Verdict::go, "because", MemberId("web"), true};
-  const HookEvent event{HookAction::post_restore, kPod, 99, 123'456'789, 4711, "c0ffee", {7, 8, 9}, Blob{"record"}};
+  const HookEvent event{HookAction::post_restore, kPod, 99, 123'456'789, 4711, "c0ffee", {7, 8, 9}, Blob{"record"},
+                        true};
   const OpenRound open{Operation::restore, true, {{MemberId("db"), kPod, "/run/netns/p", "c0ffee", a_policy()}},
                        {1, 2, 3, 4}, 20'000, a_policy()};
   const std::vector<Body> bodies{
@@ -89,7 +100,8 @@ std::vector<Message> every_message() {
       order(),
       release,
       Pending{Phase::unlock, 1'234},
-      Ready{Phase::lock, true, "why", {an_address()}, {a_socket(), largest_socket()}, some_closed(), {"cleared"}},
+      Ready{Phase::lock, true, "why", {an_address()}, {a_socket(), largest_socket()}, some_closed(), {"cleared"},
+            {a_nat_entry(), largest_nat_entry()}},
       open,
       AbortRound{"changed my mind"},
       MemberResult{true, "all well"},
@@ -101,6 +113,8 @@ std::vector<Message> every_message() {
       Store{Blob{std::string("\0\xff", 2)}},
       Stored{true, "disk full"},
       Answer{Verdict::go, "because"},
+      GetHistory{7},
+      History{std::get<BrokerStatus>(broker_status()).rounds},
   };
   std::vector<Message> messages;
   for (const Body& body : bodies) {

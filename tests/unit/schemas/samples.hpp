@@ -24,6 +24,9 @@ namespace test {
 [[nodiscard]] Socket busy_socket();
 /// A socket all of whose numbers have their largest value: the most bytes that one can need.
 [[nodiscard]] Socket largest_socket();
+[[nodiscard]] NatEntry a_nat_entry();
+/// The most bytes that one can need.
+[[nodiscard]] NatEntry largest_nat_entry();
 [[nodiscard]] Record a_record();
 
 template <class T>

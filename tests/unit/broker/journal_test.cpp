@@ -1,0 +1,209 @@
+/// Two-phase commit in the broker's core: nothing is said of a decision that is not kept, and nothing is forgotten or
+/// guessed by the broker that comes next.
+#include "broker/core/journal.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/broker/rig.hpp"
+
+namespace lockstep::broker::test {
+namespace {
+
+constexpr std::size_t kCommitPhase = 2;
+constexpr std::size_t kLastPhase = 3;
+
+/// Fails when it is told to, and tells what it was asked.
+class TestJournal : public MemoryJournal {
+ public:
+  Result<void> open(const JournalRound& round) override {
+    if (full) return broken();
+    return MemoryJournal::open(round);
+  }
+  Result<void> decide(const JournalRound& round) override {
+    if (full) return broken();
+    ++decisions;
+    return MemoryJournal::decide(round);
+  }
+  Result<std::optional<Message>> find(const RoundId& round) override {
+    if (unreadable) return broken();
+    return MemoryJournal::find(round);
+  }
+  Result<std::vector<JournalRound>> unfinished() override {
+    if (unreadable) return broken();
+    return MemoryJournal::unfinished();
+  }
+
+  bool full = false;
+  bool unreadable = false;
+  int decisions = 0;
+
+ private:
+  static Failure broken() { return fail(ErrorCode::system, "journal", "no space"); }
+};
+
+const Release* release_to(const Actions& actions, const PeerId& peer) {
+  static std::vector<Message> messages;
+  messages = actions.sent_to(peer);
+  return messages.empty() ? nullptr : std::get_if<Release>(&messages.back().body);
+}
+
+class JournalTest : public ::testing::TestWithParam<Operation> {
+ protected:
+  /// A round of two members that has passed `phases` barriers.
+  Rig& at(std::size_t phases) {
+    rig_.everybody_says_hello(2);
+    (void)rig_.open(plan(GetParam(), 2));
+    rig_.walk(2, phases);
+    return rig_;
+  }
+  /// What agent 1 hears from `broker` when it says the hook of the commit phase again.
+  Actions repeat_vote(Rig& broker) {
+    broker.everybody_says_hello(2);
+    return broker.say(agent(1), 1, hook(action_of(GetParam(), kCommitPhase), 1));
+  }
+
+  TestJournal journal_;
+  Rig rig_{journal_};
+};
+
+INSTANTIATE_TEST_SUITE_P(Operations, JournalTest, ::testing::Values(Operation::dump, Operation::restore),
+                         [](const auto& row) { return std::string(to_string(row.param)); });
+
+TEST_P(JournalTest, TheDecisionIsKeptBeforeItIsSaid) {
+  at(kCommitPhase);
+  (void)rig_.arrive(1, kCommitPhase);
+  (void)rig_.ready(1, kCommitPhase);
+  (void)rig_.arrive(2, kCommitPhase);
+  EXPECT_EQ(journal_.decisions, 0);
+  EXPECT_FALSE(rig_.ready(2, kCommitPhase).published(kReleaseTopic).empty());
+  EXPECT_EQ(journal_.decisions, 1);
+}
+
+TEST_P(JournalTest, WhatCanNotBeKeptIsAborted) {
+  at(kCommitPhase);
+  journal_.full = true;
+  (void)rig_.arrive(1, kCommitPhase);
+  (void)rig_.ready(1, kCommitPhase);
+  (void)rig_.arrive(2, kCommitPhase);
+  const auto said = rig_.ready(2, kCommitPhase).published(kReleaseTopic);
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_EQ(std::get<Release>(said[0].body).verdict, Verdict::abort);
+  EXPECT_EQ(rig_.status().state, RoundState::aborted);
+  EXPECT_NE(rig_.status().reason.find("no space"), std::string::npos);
+}
+
+TEST_P(JournalTest, AFullJournalOpensNoRound) {
+  rig_.everybody_says_hello(2);
+  journal_.full = true;
+  const auto answer = rig_.open(plan(GetParam(), 2)).sent_to(kClient);
+  ASSERT_EQ(answer.size(), 1U);
+  const auto* refused = std::get_if<Refused>(&answer[0].body);
+  ASSERT_NE(refused, nullptr);
+  EXPECT_NE(refused->reason.find("no space"), std::string::npos);
+  EXPECT_TRUE(rig_.broker().rounds.empty());
+}
+
+TEST_P(JournalTest, TheNextBrokerAbortsWhatWasNotDecided) {
+  for (const std::size_t phases : {std::size_t{0}, std::size_t{1}, kCommitPhase}) {
+    TestJournal journal;
+    {
+      Rig first(journal);
+      first.everybody_says_hello(2);
+      (void)first.open(plan(GetParam(), 2));
+      first.walk(2, phases);
+    }
+    Rig second(journal);
+    const auto said = second.recovered().published(kReleaseTopic);
+    ASSERT_EQ(said.size(), 1U) << phases;
+    EXPECT_EQ(std::get<Release>(said[0].body).verdict, Verdict::abort);
+    const Actions answer = repeat_vote(second);
+    const Release* release = release_to(answer, agent(1));
+    ASSERT_NE(release, nullptr) << phases;
+    EXPECT_EQ(release->verdict, Verdict::abort);
+    EXPECT_TRUE(release->over);
+    EXPECT_NE(second.status().reason.find("restarted"), std::string::npos);
+  }
+}
+
+TEST_P(JournalTest, TheNextBrokerSeesThroughWhatWasDecided) {
+  at(kLastPhase);
+  Rig second(journal_);
+  EXPECT_TRUE(second.recovered().published(kReleaseTopic).empty());
+  const Actions answer = repeat_vote(second);
+  const Release* release = release_to(answer, agent(1));
+  ASSERT_NE(release, nullptr);
+  EXPECT_EQ(release->verdict, Verdict::go);
+  EXPECT_EQ(release->phase, Phase::commit);
+  EXPECT_EQ(second.status().state, RoundState::committed);
+  // What is left of the round: its members unlock, told or unasked.
+  (void)second.say(agent(1), 1, hook(HookAction::network_unlock, 1));
+  const Phase last = phases_of(GetParam())[kLastPhase];
+  (void)second.say(agent(1), 1, Ready{.phase = last, .ok = true, .reason = {}, .addresses = {}, .sockets = {}});
+  (void)second.say(agent(2), 2, Ready{.phase = last, .ok = true, .reason = {}, .addresses = {}, .sockets = {}});
+  EXPECT_EQ(second.status().state, RoundState::complete);
+  EXPECT_TRUE(journal_.unfinished()->empty());
+}
+
+TEST_P(JournalTest, AnAgentThatHoldsADecidedRoundIsToldTheDecision) {
+  at(kLastPhase);
+  Rig second(journal_);
+  Hello hello{Role::agent, "agent-1", "boot-1", {pod(1).netns_inode}, false, {kRound}};
+  const Actions answer = second.hello(agent(1), hello);
+  const Release* release = release_to(answer, agent(1));
+  ASSERT_NE(release, nullptr);
+  EXPECT_EQ(release->verdict, Verdict::go);
+  EXPECT_FALSE(release->over);
+}
+
+TEST_P(JournalTest, WhatHasEndedIsAnsweredFromTheJournal) {
+  at(kLastPhase + 1);
+  EXPECT_EQ(rig_.status().state, RoundState::complete);
+  Rig second(journal_);
+  const Actions answer = repeat_vote(second);
+  const Release* release = release_to(answer, agent(1));
+  ASSERT_NE(release, nullptr);
+  EXPECT_EQ(release->verdict, Verdict::go);
+  EXPECT_TRUE(release->over);
+}
+
+TEST_P(JournalTest, AnUnreadableJournalIsNotGuessedAt) {
+  at(kLastPhase);
+  journal_.unreadable = true;
+  Rig second(journal_);
+  EXPECT_NE(second.recovered().log().find("no space"), std::string::npos);
+  const auto said = repeat_vote(second).sent_to(agent(1));
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_TRUE(std::holds_alternative<Pending>(said[0].body)) << "the round may have been decided";
+  Hello hello{Role::agent, "agent-1", "boot-1", {pod(1).netns_inode}, false, {kRound}};
+  const auto told = second.hello(agent(1), hello).sent_to(agent(1));
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_TRUE(std::holds_alternative<Welcome>(told[0].body));
+}
+
+TEST_P(JournalTest, AnUnknownRoundWasNeverDecided) {
+  const Actions answer = repeat_vote(rig_);
+  const Release* release = release_to(answer, agent(1));
+  ASSERT_NE(release, nullptr);
+  EXPECT_EQ(release->verdict, Verdict::abort);
+}
+
+TEST_P(JournalTest, HistoryListsWhatHasEnded) {
+  at(1);
+  (void)rig_.ask(AbortRound{"enough"});
+  Rig second(journal_);
+  second.everybody_says_hello(2);
+  for (const std::string group : {"", "shop", "other"}) {
+    const auto said = second.say(kClient, Message{{}, GroupId(group), {}, 3, GetHistory{10}}).sent_to(kClient);
+    ASSERT_EQ(said.size(), 1U);
+    const auto* history = std::get_if<History>(&said[0].body);
+    ASSERT_NE(history, nullptr);
+    ASSERT_EQ(history->rounds.size(), group == "other" ? 0U : 1U) << group;
+    if (group == "other") continue;
+    EXPECT_EQ(history->rounds[0].state, RoundState::aborted);
+    EXPECT_EQ(history->rounds[0].reason, "enough");
+  }
+  EXPECT_EQ(second.status().members.size(), 2U) << "the round itself is there as well";
+}
+
+}  // namespace
+}  // namespace lockstep::broker::test
