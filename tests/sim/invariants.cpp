@@ -1,0 +1,170 @@
+#include "tests/sim/invariants.hpp"
+
+#include <algorithm>
+
+#include "schemas/codec.hpp"
+
+namespace lockstep::sim {
+namespace {
+
+bool is_commit(HookAction action) { return action == HookAction::post_dump || action == HookAction::post_restore; }
+
+/// The round of an encoded record; empty where it is none.
+RoundId round_of(const std::string& record) {
+  const auto decoded = decode_record(record);
+  return decoded ? decoded->round : RoundId();
+}
+
+}  // namespace
+
+void Invariants::fail(const std::string& rule, const std::string& what) {
+  if (!broken_) broken_ = rule + ": " + what;
+}
+
+Invariants::Round* Invariants::find(const RoundId& round) {
+  const auto at = rounds_.find(round);
+  return at == rounds_.end() ? nullptr : &at->second;
+}
+
+bool Invariants::is_decided(const RoundId& round) const {
+  const auto at = rounds_.find(round);
+  return at != rounds_.end() && at->second.decided;
+}
+
+const Kernel::Pod& Invariants::pod_of(const Share& share) const {
+  const int pod = setting_.members[static_cast<std::size_t>(share.member)].pod;
+  return kernel_.pods()[static_cast<std::size_t>(pod)];
+}
+
+std::string Invariants::name(const Share& share) const {
+  return setting_.members[static_cast<std::size_t>(share.member)].id.value;
+}
+
+void Invariants::opened(const RoundId& id, Operation operation, const std::vector<int>& members) {
+  Round& round = rounds_[id];
+  round.operation = operation;
+  for (const int member : members) round.shares.push_back({member, false, std::nullopt});
+}
+
+void Invariants::leaves_agent(const Message& message) {
+  const auto* ready = std::get_if<Ready>(&message.body);
+  Round* round = find(message.round);
+  if (ready == nullptr || round == nullptr || ready->phase != Phase::commit || !ready->ok) return;
+  for (Share& share : round->shares) {
+    if (name(share) == message.member.value) share.voted = true;
+  }
+}
+
+void Invariants::leaves_broker(const Message& message) {
+  const auto* release = std::get_if<Release>(&message.body);
+  Round* round = find(message.round);
+  if (release == nullptr || round == nullptr) return;
+  if (release->verdict == Verdict::go) return check_go(message.round, *round, *release);
+  // An abort that names a member and ends nothing is the answer to a hook that is not the round's.
+  const bool for_all = release->over || message.member.empty();
+  if (round->decided && for_all) fail("votes", "the decided round " + message.round.value + " is aborted: " + release->reason);
+}
+
+void Invariants::check_go(const RoundId& id, Round& round, const Release& release) {
+  const bool lock = release.phase == Phase::lock && !release.over;
+  if (lock && !round.lock_opened) {
+    round.lock_opened = kernel_.now();
+    for (const Share& share : round.shares) {
+      if (!kernel_.locked(pod_of(share))) fail("the cut", "the lock barrier of " + id.value + " opens, the pod of " + name(share) + " is open");
+    }
+  }
+  const bool after_decision = release.over || release.phase == Phase::commit || release.phase == Phase::unlock ||
+                              release.phase == Phase::resume;
+  if (after_decision && !round.decided) fail("votes", "a release of " + id.value + " leaves before the decision is kept");
+}
+
+void Invariants::decided(const RoundId& id, const std::vector<Images>& images) {
+  Round* round = find(id);
+  if (round == nullptr) return fail("votes", "a round that nobody opened is decided: " + id.value);
+  round->decided = true;
+  for (const Share& share : round->shares) {
+    if (!share.voted) fail("votes", "round " + id.value + " is decided, and " + name(share) + " has not voted");
+    const Images& folder = images[static_cast<std::size_t>(share.member)];
+    if (round->operation == Operation::dump && round_of(folder.part) != id) {
+      fail("votes", "round " + id.value + " is decided, and " + name(share) + " has not stored its record");
+    }
+  }
+  check_cut(id, *round);
+  check_one_end(id, *round);
+}
+
+void Invariants::check_cut(const RoundId& id, const Round& round) {
+  if (!round.lock_opened) return fail("the cut", "round " + id.value + " is decided, its lock barrier never opened");
+  for (const Share& share : round.shares) {
+    const Kernel::Pod& pod = pod_of(share);
+    if (kernel_.locked(pod) && pod.closed_since <= *round.lock_opened) continue;
+    fail("the cut", "round " + id.value + " is decided, and the pod of " + name(share) +
+                        (kernel_.locked(pod) ? " was open in between" : " is open"));
+  }
+}
+
+void Invariants::check_one_end(const RoundId& id, const Round& round) {
+  for (const Share& share : round.shares) {
+    if (share.commit == HookEnd::abort && round.decided) {
+      fail("one end", "round " + id.value + " is decided to commit, and " + name(share) + " was told to abort");
+    }
+    if (share.commit == HookEnd::go && !round.decided) {
+      fail("one end", "round " + id.value + " is not decided, and " + name(share) + " was let go");
+    }
+  }
+}
+
+void Invariants::hook_ended(int member, const RoundId& id, HookAction action, HookEnd end, bool waited) {
+  Round* round = find(id);
+  if (round == nullptr || !is_commit(action) || (end == HookEnd::abort && waited)) return;
+  for (Share& share : round->shares) {
+    if (share.member == member) share.commit = end;
+  }
+  check_one_end(id, *round);
+}
+
+void Invariants::record_named(int member, const RoundId& id, const Images& images) {
+  const std::string& who = setting_.members[static_cast<std::size_t>(member)].id.value;
+  if (!is_decided(id)) fail("records", "the record of " + who + " gets its name, and round " + id.value + " is not decided");
+  const auto record = decode_record(images.record);
+  if (!record || record->round != id || record->member.value != who) {
+    fail("records", "the record of " + who + " is not that of round " + id.value);
+  }
+}
+
+void Invariants::reaches_hook(int member, const RoundId& id, HookAction action, const Message& message) {
+  const std::string& who = setting_.members[static_cast<std::size_t>(member)].id.value;
+  const bool other_round = !message.round.empty() && message.round != id;
+  const bool other_member = !message.member.empty() && message.member.value != who;
+  // A hook that does not know its round may be taken for one of another; it must not be let go then.
+  const auto* answer = std::get_if<Answer>(&message.body);
+  const bool lets_go = answer != nullptr && answer->verdict == Verdict::go;
+  if (!lets_go && !std::holds_alternative<Store>(message.body)) return;
+  if (action == HookAction::network_unlock && setting_.names != HookNames::round_and_member) return;  // CRIU ignores it
+  if (other_round || other_member) {
+    fail("apart", "a hook of " + who + " in round " + id.value + " hears " + std::string(type_name(message.body)) +
+                      " of " + message.member.value + " in round " + message.round.value);
+  }
+}
+
+void Invariants::reaches_agent(const Message& message) {
+  const auto* order = std::get_if<Order>(&message.body);
+  Round* round = find(message.round);
+  if (order == nullptr || round == nullptr) return;
+  for (const Share& share : round->shares) {
+    if (name(share) == message.member.value && pod_of(share).id == order->pod && order->operation == round->operation) return;
+  }
+  fail("apart", "an order of round " + message.round.value + " about " + message.member.value + " names another's pod");
+}
+
+void Invariants::check_leases() {
+  for (const Kernel::Pod& pod : kernel_.pods()) {
+    if (!kernel_.locked(pod)) continue;
+    const auto died = died_.find(pod.owner);
+    if (died != died_.end() && kernel_.now() > died->second + setting_.lease) {
+      fail("leases", "a pod is still locked by an agent that is dead for longer than the lease");
+    }
+  }
+}
+
+}  // namespace lockstep::sim
