@@ -150,6 +150,13 @@ void BrokerCore::on(const Sender& from, const Hello& hello) {
   for (const PeerId& id : former) lose_peer(id, "was restarted", from.now, from.out);
 
   const bool known = directory_.find(from.id) != nullptr;
+  if (known && hello.role == Role::agent) {
+    for (Round* round : std::vector<Round*>(live_)) {
+      const RoundState before = round->state();
+      round->on_hello_again(from.id, hello.name, from.now, from.out);
+      touched(*round, before, from.now, from.out);
+    }
+  }
   directory_.enter(from.id, hello, from.now);
   if (!known && hello.role != Role::client) {
     from.out.log(LogLevel::info, std::string(to_string(hello.role)) + " " + hello.name + " is here, with " +
@@ -210,7 +217,11 @@ void BrokerCore::lose_peer(const PeerId& id, const std::string& why, TimePoint n
 
 template <class Use>
 void BrokerCore::with_member(const Sender& from, const std::string& container, const Use& use) {
-  Round* round = round_of(from.message, container);
+  const auto* doubtful = std::get_if<HookEvent>(&from.message.body);
+  if (doubtful != nullptr && (!doubtful->in_doubt || !from.message.round.empty())) doubtful = nullptr;
+  // The round whose vote it is may have ended since, and another one of its group may be open.
+  Round* round = doubtful != nullptr ? round_of_criu(*doubtful) : round_of(from.message, container);
+  if (round == nullptr && doubtful != nullptr) return answer(from, Pending{});
   if (round == nullptr && from.message.round.empty()) {
     return answer(from, Release{Operation::dump, Phase::prepare, Verdict::abort, "no round is open for it",
                                 from.message.member, true});
@@ -268,7 +279,10 @@ void BrokerCore::on(const Sender& from, const OpenRound& open) {
     return refuse(from, "the lease (" + std::to_string(open.lease_ms) + " ms) must be at least twice the broker's silence (" +
                             std::to_string(settings_.silence.count()) + " ms)");
   }
-  if (!recovered_) return refuse(from, "no round can be opened: the journal can't be read");
+  if (!recovered_) {
+    const auto left = journal_.unfinished();
+    return refuse(from, "no round can be opened: " + (left ? "the journal is read only now" : left.error().message()));
+  }
   for (const Round* live : live_) {
     if (live->group() == message.group) {
       return refuse(from, "round " + live->id().value + " of group " + message.group.value +
@@ -393,9 +407,21 @@ Round* BrokerCore::newest_of(const GroupId& group) {
   return nullptr;
 }
 
+Round* BrokerCore::round_of_criu(const HookEvent& event) {
+  for (auto id = order_.rbegin(); id != order_.rend(); ++id) {
+    Round* round = find(*id);
+    if (round->has_criu(event.criu_pid, event.criu_start)) return round;
+  }
+  return nullptr;
+}
+
 Round* BrokerCore::round_of(const Message& message, const std::string& container) {
   if (!message.round.empty()) return find(message.round);
+  const auto* event = std::get_if<HookEvent>(&message.body);
+  const bool is_last = event == nullptr || event->action == HookAction::network_unlock;
   const auto fits = [&](const Round& live) {
+    // Whose CRIUs are not known is not asked again by a hook that has no name for it, but at the very end.
+    if (live.taken_over() && !is_last) return false;
     if (!message.group.empty()) return live.group() == message.group;
     if (!message.member.empty()) return live.has_member(message.member);
     return live.member_of_container(container).has_value();

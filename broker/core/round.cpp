@@ -54,6 +54,7 @@ Round::Round(JournalRound begin, Journal& journal, TimePoint now)
     members_.emplace_back().plan = std::move(member);
   }
   if (begin.decided) {
+    taken_over_ = true;
     state_ = RoundState::committed;
     phase_index_ = kFinal;
   }
@@ -178,6 +179,15 @@ void Round::on_peer_lost(const PeerId& peer, const std::string& name, const std:
     reason_ = reason + "; the pod's lock ends with its lease";
     culprit_ = member.plan.id;
     member_ready(member, now, out);
+  }
+}
+
+void Round::on_hello_again(const PeerId& peer, const std::string& name, TimePoint now, Outbox& out) {
+  for (const Member& member : members_) {
+    // Before the lock nothing is lost, and an agent that has just started says Hello until it is answered.
+    if (member.owner != peer || !member.ready[kLock]) continue;
+    return abort("agent " + name + " has not heard this broker for too long; its pod may have been open", member.plan.id,
+                 now, out);
   }
 }
 
@@ -491,6 +501,12 @@ std::optional<MemberId> Round::member_of_container(const std::string& container)
     found = member.plan.id;
   }
   return found;
+}
+
+bool Round::has_criu(std::int32_t pid, std::uint64_t start) const {
+  return pid != 0 && std::ranges::any_of(members_, [&](const Member& member) {
+    return member.criu_pid == pid && member.criu_start == start;
+  });
 }
 
 RoundStatus Round::status() const {

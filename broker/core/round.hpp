@@ -35,6 +35,8 @@ class Round {
   void on_hook_gone(const MemberId& member, const HookGone& gone, const PeerId& from, TimePoint now, Outbox& out);
   void on_member_result(const MemberId& member, const MemberResult& result, TimePoint now, Outbox& out);
   void on_peer_lost(const PeerId& peer, const std::string& name, const std::string& why, TimePoint now, Outbox& out);
+  /// An agent that had joined says Hello: it has not heard the broker for too long, and may have opened its pods.
+  void on_hello_again(const PeerId& peer, const std::string& name, TimePoint now, Outbox& out);
   void on_deadline(TimePoint now, Outbox& out);
   /// Ends an undecided round; after the decision it changes nothing.
   void abort(const std::string& reason, const MemberId& culprit, TimePoint now, Outbox& out);
@@ -49,6 +51,9 @@ class Round {
   [[nodiscard]] std::optional<TimePoint> deadline() const;
   [[nodiscard]] std::size_t size() const { return members_.size(); }
   [[nodiscard]] bool has_member(const MemberId& member) const { return index_.contains(member); }
+  /// A former broker had decided it: which CRIUs are its members' is not known until they come.
+  [[nodiscard]] bool taken_over() const { return taken_over_; }
+  [[nodiscard]] bool has_criu(std::int32_t pid, std::uint64_t start) const;
   /// The member whose container id starts with the plan's, or the other way round; none where it is not exactly one.
   [[nodiscard]] std::optional<MemberId> member_of_container(const std::string& container) const;
   [[nodiscard]] RoundStatus status() const;
@@ -122,6 +127,7 @@ class Round {
   std::vector<ConnectionDifference> differences_;
   std::vector<Member> members_;
   std::unordered_map<MemberId, std::size_t> index_;
+  bool taken_over_ = false;
   RoundState state_ = RoundState::open;
   std::size_t phase_index_ = 0;
   std::size_t ready_count_ = 0;    ///< members that are ready in the current phase
