@@ -85,6 +85,15 @@ constexpr const char* kUnlockExamples =
     "\nFor emergencies: also a lock whose agent lives is removed, with a warning; its round may then be of no use.\n"
     "\nExit codes: 0 removed, or there was none; 1 one could not be removed; 2 usage, or no such pod.\n";
 
+constexpr const char* kHistoryExamples =
+    "\nExamples:\n"
+    "  lockstep history                               the last 20 rounds that have ended, of all groups\n"
+    "  lockstep history --group demo --limit 100 --output json\n";
+
+constexpr const char* kShowExamples =
+    "\nExamples:\n"
+    "  lockstep show 20260102T030405-0a1b2c3d         its members, their times, the outcome and its reason\n";
+
 std::string footer(const char* examples) { return std::string(examples) + kBrokerHelp + "\n" + kCodes; }
 
 void add_broker(CLI::App& command, std::string& broker) {
@@ -105,6 +114,33 @@ CLI::App* add_group_command(CLI::App& app, const char* name, const char* what, c
   add_broker(*command, options.broker);
   command->add_flag("-q,--quiet", options.quiet, "No progress on stderr");
   command->footer(footer(examples));
+  return command;
+}
+
+CLI::Validator valid_name(const std::string& what) {
+  return CLI::Validator(
+      [what](std::string& text) { return is_valid_name(text) ? std::string() : "\"" + text + "\" is no " + what; }, "");
+}
+
+CLI::App* add_history(CLI::App& app, HistoryOptions& options) {
+  CLI::App* command = app.add_subcommand("history", "List rounds that have ended, newest first");
+  command->add_option("--group", options.group, "Those of one group")->type_name("NAME")->check(valid_name("group's name"));
+  command->add_option("--limit", options.limit, "How many at most")->check(CLI::Range(1, 1000))->capture_default_str();
+  add_output(*command, options.json);
+  add_broker(*command, options.broker);
+  command->footer(footer(kHistoryExamples));
+  return command;
+}
+
+CLI::App* add_show(CLI::App& app, ShowOptions& options) {
+  CLI::App* command = app.add_subcommand("show", "Show one round: members, times, outcome");
+  command->add_option("ROUND", options.round, "The round's id, as history shows it")
+      ->required()
+      ->type_name("ID")
+      ->check(valid_name("round's id"));
+  add_output(*command, options.json);
+  add_broker(*command, options.broker);
+  command->footer(footer(kShowExamples));
   return command;
 }
 
@@ -148,11 +184,6 @@ CLI::App* add_unlock(CLI::App& app, UnlockOptions& options) {
   return command;
 }
 
-CLI::Validator valid_name() {
-  return CLI::Validator(
-      [](std::string& text) { return is_valid_name(text) ? std::string() : "\"" + text + "\" is no round's id"; }, "ID");
-}
-
 int run(int argc, char** argv) {
   CLI::App app(kDescription, "lockstep");
   app.set_version_flag("--version", "lockstep " LOCKSTEP_VERSION);
@@ -175,10 +206,14 @@ int run(int argc, char** argv) {
   add_broker(*show, status.broker);
   show->footer(footer(kStatusExamples));
   auto* end = app.add_subcommand("abort", "Abort a round that is still undecided");
-  end->add_option("ROUND", abort.round, "The round's id, as status shows it")->required()->check(valid_name());
+  end->add_option("ROUND", abort.round, "The round's id, as status shows it")->required()->type_name("ID")->check(valid_name("round's id"));
   end->add_option("--reason", abort.reason, "Told to everyone concerned")->type_name("TEXT");
   add_broker(*end, abort.broker);
   end->footer(footer(kAbortExamples));
+  HistoryOptions history_options;
+  ShowOptions show_options;
+  auto* history = add_history(app, history_options);
+  auto* one = add_show(app, show_options);
   auto* proof = add_verify(app, verify);
   auto* graph = add_connections(app, connections);
   auto* locks = add_locks(app, locks_options);
@@ -190,6 +225,8 @@ int run(int argc, char** argv) {
     return app.exit(error) == 0 ? kDone : kUsage;
   }
   if (checkpoint->parsed()) return run_group_command(Operation::dump, group);
+  if (history->parsed()) return run_history_command(history_options);
+  if (one->parsed()) return run_show_command(show_options);
   if (proof->parsed()) return run_verify_command(verify);
   if (locks->parsed()) return run_locks_command(locks_options);
   if (unlock->parsed()) return run_unlock_command(unlock_options);

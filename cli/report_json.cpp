@@ -76,19 +76,26 @@ Json differences_json(const std::vector<ConnectionDifference>& differences) {
   return list;
 }
 
-Json member_json(Operation operation, const MemberStatus& status, const MemberReport& member) {
+/// What the broker knows of a member.
+Json member_json(Operation operation, const MemberStatus& status) {
   return {{"id", status.id.value},
-          {"pid", member.pid == 0 ? Json(nullptr) : Json(member.pid)},
           {"pod", {{"boot_id", status.pod.boot_id}, {"netns_inode", status.pod.netns_inode}}},
           {"agent", text_or_null(status.agent)},
-          {"images", member.images},
           {"sockets", status.sockets},
           {"connections", connections_json(status.connections)},
           {"notes", status.notes},
           {"phases", phases_json(operation, status)},
           {"unlocked_us", time_json(status.unlocked_us)},
-          {"detail", text_or_null(status.detail)},
-          {"criu", criu_json(member)}};
+          {"detail", text_or_null(status.detail)}};
+}
+
+/// With what only whoever started its CRIU knows.
+Json member_json(Operation operation, const MemberStatus& status, const MemberReport& member) {
+  Json json = member_json(operation, status);
+  json["pid"] = member.pid == 0 ? Json(nullptr) : Json(member.pid);
+  json["images"] = member.images;
+  json["criu"] = criu_json(member);
+  return json;
 }
 
 Json agent_json(const AgentStatus& agent) {
@@ -96,7 +103,7 @@ Json agent_json(const AgentStatus& agent) {
           {"pods", agent.pods}, {"whole_node", agent.whole_node}, {"last_heard_ms", agent.last_heard_ms}};
 }
 
-Json round_json(const RoundSummary& round) {
+Json summary_json(const RoundSummary& round) {
   return {{"round", round.id.value},
           {"group", round.group.value},
           {"operation", to_string(round.operation)},
@@ -144,7 +151,7 @@ std::string status_json(const BrokerStatus& status, bool compact) {
   Json json = {
       {"broker", status.broker}, {"up_ms", status.up_ms}, {"agents", Json::array()}, {"rounds", Json::array()}};
   for (const auto& agent : status.agents) json["agents"].push_back(agent_json(agent));
-  for (const auto& round : status.rounds) json["rounds"].push_back(round_json(round));
+  for (const auto& round : status.rounds) json["rounds"].push_back(summary_json(round));
   json["counters"] = {{"messages", counters.messages},
                       {"malformed", counters.malformed},
                       {"refused", counters.refused},
@@ -153,6 +160,32 @@ std::string status_json(const BrokerStatus& status, bool compact) {
                       {"rounds_committed", counters.rounds_committed},
                       {"rounds_aborted", counters.rounds_aborted}};
   return dump(json, compact);
+}
+
+std::string history_json(const std::vector<RoundSummary>& rounds) {
+  Json json = {{"rounds", Json::array()}};
+  for (const RoundSummary& round : rounds) json["rounds"].push_back(summary_json(round));
+  return dump(json, false);
+}
+
+std::string round_json(const Message& answer) {
+  const auto& status = std::get<RoundStatus>(answer.body);
+  Json json = {{"operation", to_string(status.operation)},
+               {"round", answer.round.value},
+               {"group", answer.group.value},
+               {"state", to_string(status.state)},
+               {"phase", to_string(status.phase)},
+               {"reason", text_or_null(status.reason)},
+               {"culprit", text_or_null(status.culprit.value)},
+               {"leave_running", status.leave_running},
+               {"opened_unix_ms", status.opened_unix_ms},
+               {"differences", differences_json(status.differences)},
+               {"members", Json::array()}};
+  for (const MemberStatus& member : status.members) {
+    json["members"].push_back(member_json(status.operation, member));
+    json["members"].back()["criu"] = to_string(member.criu);
+  }
+  return dump(json, false);
 }
 
 std::string error_json(const Error& error, int exit_code) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "cli/report.hpp"
 #include "common/result.hpp"
@@ -14,6 +15,10 @@ namespace lockstep::cli {
 [[nodiscard]] std::string report_json(const Report& report);
 /// The answer to `lockstep status`; on one line when `compact`, so that --watch gives a line for each second.
 [[nodiscard]] std::string status_json(const BrokerStatus& status, bool compact);
+/// The answer to `lockstep history`: {"rounds": […]}.
+[[nodiscard]] std::string history_json(const std::vector<RoundSummary>& rounds);
+/// The answer to `lockstep show`. `answer` is a RoundStatus with its round and group.
+[[nodiscard]] std::string round_json(const Message& answer);
 /// A command that ended before its round began: {"error": {"message": …}, "exit_code": …}.
 [[nodiscard]] std::string error_json(const Error& error, int exit_code);
 

@@ -79,6 +79,48 @@ void show(const BrokerStatus& status, const StatusOptions& options) {
 
 }  // namespace
 
+std::string history_text(const std::vector<RoundSummary>& rounds) {
+  if (rounds.empty()) return "no rounds\n";
+  TextTable table({"round", "group", "operation", "state", "phase", "members", "opened", "reason"});
+  for (const auto& round : rounds) {
+    const std::string culprit = round.culprit.empty() ? "" : " (member " + round.culprit.value + ")";
+    table.add({round.id.value, round.group.value, std::string(to_string(round.operation)),
+               std::string(to_string(round.state)), std::string(to_string(round.phase)), std::to_string(round.members),
+               local_time(round.opened_unix_ms), round.reason.empty() ? "" : one_line(round.reason) + culprit});
+  }
+  return table.text();
+}
+
+std::string round_text(const Message& answer, const TimelineStyle& style) {
+  const auto& status = std::get<RoundStatus>(answer.body);
+  std::string text = std::string(to_string(status.operation)) + " round " + answer.round.value + " of group " +
+                     answer.group.value + ", opened " + local_time(status.opened_unix_ms) + ": " +
+                     std::string(to_string(status.state));
+  if (status.state == RoundState::open) text += " in phase " + std::string(to_string(status.phase));
+  if (!status.reason.empty()) text += ": " + printable(status.reason);
+  if (!status.culprit.empty()) text += " (member " + status.culprit.value + ")";
+  text += "\n\n";
+  TextTable table({"member", "agent", "arrived", "locked", "voted", "released", "unlocked", "sockets", "criu"});
+  const auto in_ms = [](std::int64_t time_us) {
+    return time_us < 0 ? std::string("-") : std::to_string(time_us / 1000) + "." + std::to_string(time_us / 100 % 10);
+  };
+  for (const MemberStatus& member : status.members) {
+    table.add({member.id.value, member.agent.empty() ? "-" : printable(member.agent), in_ms(member.phases[0].arrived_us),
+               in_ms(member.phases[1].ready_us), in_ms(member.phases[2].ready_us), in_ms(member.phases[2].released_us),
+               in_ms(member.unlocked_us), std::to_string(member.sockets), std::string(to_string(member.criu))});
+  }
+  text += table.text() + "(milliseconds since the round was opened)\n";
+  for (const MemberStatus& member : status.members) {
+    if (!member.detail.empty()) text += "\nmember " + member.id.value + ": " + one_line(member.detail) + "\n";
+    for (const std::string& note : member.notes) text += "\nmember " + member.id.value + ": " + one_line(note) + "\n";
+  }
+  for (const ConnectionDifference& difference : status.differences) {
+    text += "\nmember " + difference.member.value + ": " + printable(difference.connection) + ": expected " +
+            printable(difference.expected) + ", found " + printable(difference.found) + "\n";
+  }
+  return text + "\n" + draw_timeline(status, style);
+}
+
 std::string status_text(const BrokerStatus& status) {
   std::string text = "broker " + printable(status.broker) + ", up " +
                      format_duration(std::chrono::floor<seconds>(milliseconds(status.up_ms))) + "\n\n";
@@ -88,14 +130,7 @@ std::string status_text(const BrokerStatus& status) {
                 std::to_string(agent.last_heard_ms), printable(agent.boot_id)});
   }
   text += status.agents.empty() ? "no agents\n" : agents.text();
-  TextTable rounds({"round", "group", "operation", "state", "phase", "members", "opened", "reason"});
-  for (const auto& round : status.rounds) {
-    const std::string culprit = round.culprit.empty() ? "" : " (member " + round.culprit.value + ")";
-    rounds.add({round.id.value, round.group.value, std::string(to_string(round.operation)),
-                std::string(to_string(round.state)), std::string(to_string(round.phase)), std::to_string(round.members),
-                local_time(round.opened_unix_ms), round.reason.empty() ? "" : one_line(round.reason) + culprit});
-  }
-  text += "\n" + (status.rounds.empty() ? "no rounds\n" : rounds.text());
+  text += "\n" + history_text(status.rounds);
   const Counters& counters = status.counters;
   TextTable counts({"messages", "malformed", "refused", "unroutable", "rounds opened", "committed", "aborted"});
   counts.add({std::to_string(counters.messages), std::to_string(counters.malformed), std::to_string(counters.refused),
@@ -115,6 +150,31 @@ int run_status_command(const StatusOptions& options) {
     std::this_thread::sleep_for(kWatchInterval);
     if (!options.json && ::isatty(STDOUT_FILENO) == 0) std::fputs("\n", stdout);
   }
+}
+
+int run_history_command(const HistoryOptions& options) {
+  auto broker = connect(options.broker);
+  if (!broker) return report_error(broker.error(), options.json);
+  const auto answer = broker->request(Message{{}, GroupId(options.group), {}, 0, GetHistory{options.limit}});
+  if (!answer) return report_error(answer.error(), options.json);
+  const auto* history = std::get_if<History>(&answer->body);
+  if (history == nullptr) {
+    return report_error({ErrorCode::unavailable, 0, "the broker's answer to GetHistory makes no sense", {}}, options.json);
+  }
+  std::fputs((options.json ? history_json(history->rounds) : history_text(history->rounds)).c_str(), stdout);
+  return kDone;
+}
+
+int run_show_command(const ShowOptions& options) {
+  auto broker = connect(options.broker);
+  if (!broker) return report_error(broker.error(), options.json);
+  const auto answer = broker->request(Message{RoundId(options.round), {}, {}, 0, GetRound{}});
+  if (!answer) return report_error(answer.error(), options.json);
+  if (!std::holds_alternative<RoundStatus>(answer->body)) {
+    return report_error({ErrorCode::unavailable, 0, "the broker's answer to GetRound makes no sense", {}}, options.json);
+  }
+  std::fputs((options.json ? round_json(*answer) : round_text(*answer, {60, locale_is_utf8()})).c_str(), stdout);
+  return kDone;
 }
 
 int run_abort_command(const AbortOptions& options) {

@@ -10,7 +10,7 @@ _lockstep() {
   local current=$2 previous=$3 command='' word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
-      checkpoint | restore | status | abort | verify | connections | locks | unlock) command=$word && break ;;
+      checkpoint | restore | status | history | show | abort | verify | connections | locks | unlock) command=$word && break ;;
     esac
   done
   COMPREPLY=()
@@ -21,23 +21,25 @@ _lockstep() {
       mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$current") && return
       ;;
     --broker) mapfile -t COMPREPLY < <(compgen -W 'ipc:///run/lockstep/broker.sock tcp://' -- "$current") && return ;;
-    --reason) return ;;
+    --reason | --group | --limit) return ;;
   esac
   local options
   case $command in
-    '') options='checkpoint restore status abort verify connections locks unlock --help --version' ;;
+    '') options='checkpoint restore status history show abort verify connections locks unlock --help --version' ;;
     checkpoint) options='--leave-running --output --broker --quiet --help' ;;
     restore) options='--output --broker --quiet --help' ;;
     status) options='--watch --output --broker --help' ;;
+    history) options='--group --limit --output --broker --help' ;;
+    show) options='--output --broker --help' ;;
     abort) options='--reason --broker --help' ;;
     verify) options='--output --quiet --help' ;;
     connections) options='--output --help' ;;
     locks) options='--output --help' ;;
     unlock) options='--pod --all --output --help' ;;
   esac
-  if [[ -z $command || $current == -* || $command == status || $command == locks || $command == unlock ]]; then
+  if [[ -z $command || $current == -* || $command == status || $command == history || $command == locks || $command == unlock ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
-  elif [[ $command == abort ]]; then
+  elif [[ $command == abort || $command == show ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$(_lockstep_rounds)" -- "$current")
   else
     compopt -o filenames

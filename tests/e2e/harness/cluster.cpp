@@ -46,7 +46,7 @@ void Cluster::start_broker() {
   const std::string address = Network::hub_address();
   write_file(dir() / "broker.yaml",
              "listen: [tcp://" + address + ":7600, " + broker_for_cli() + "]\n" + "trusted: [" + address + "]\n" +
-                 "journal: " + (dir() / "journal.db").string() + "\n");
+                 "journal: " + (dir() / "journal/journal.db").string() + "\n");
   broker_ = Process::start({.command = {program("lockstep-broker"), "--config", dir() / "broker.yaml"},
                             .log = dir() / "broker.log",
                             .netns = network_.hub().path()});
