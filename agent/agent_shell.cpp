@@ -1,11 +1,15 @@
 #include "agent/agent_shell.hpp"
 
+#include <poll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <random>
 #include <utility>
 
 #include "agent/exemption.hpp"
+#include "agent/hook/proc_files.hpp"
 #include "agent/stale_locks.hpp"
 #include "common/log.hpp"
 #include "common/netns.hpp"
@@ -16,6 +20,7 @@ namespace lockstep::agent {
 namespace {
 
 constexpr int kMessagesPerTurn = 256;
+constexpr std::size_t kMaxWatches = 4'096;
 /// A node agent lets go of a pod's namespace when nothing has happened there for so long.
 constexpr seconds kIdlePod{10};
 
@@ -133,11 +138,18 @@ void AgentShell::poll_once() {
   for (const HookServer::Interest& interest : interests) {
     items.push_back({nullptr, interest.fd, static_cast<short>(ZMQ_POLLIN | (interest.wants_write ? ZMQ_POLLOUT : 0)), 0});
   }
+  const std::size_t first_watch = items.size();
+  for (const CriuWatch& watch : criu_watches_) items.push_back({nullptr, watch.pidfd.get(), ZMQ_POLLIN, 0});
   poll_until(items, core_.next_deadline());
   if (items[2].revents != 0) stopping_ = true;
   if (items[1].revents != 0) receive_releases();
   if (items[0].revents != 0) receive_from_broker();
   for (std::size_t i = 0; i < interests.size(); ++i) serve_hook(interests[i], items[i + 3].revents);
+  // After the hooks: what one has said before its CRIU ended comes first.
+  if (std::any_of(items.begin() + static_cast<std::ptrdiff_t>(first_watch), items.end(),
+                  [](const zmq::pollitem_t& item) { return item.revents != 0; })) {
+    take_criu_ends();
+  }
   if (const TimePoint now = Clock::now(); now >= core_.next_deadline()) {
     core_.on_time(now, out_);
     perform();
@@ -200,6 +212,31 @@ void AgentShell::perform(const ToBroker& action) {
 }
 
 void AgentShell::perform(const ToHook& action) { hooks_.send(action.hook, action.message, action.last); }
+
+void AgentShell::perform(const WatchCriu& action) {
+  const auto is_same = [&](const CriuWatch& watch) { return watch.pid == action.pid && watch.start == action.start; };
+  if (std::ranges::any_of(criu_watches_, is_same) || criu_watches_.size() >= kMaxWatches) return;
+  // Opened before it is looked at: then it is the process that is looked at, or one that has ended.
+  Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, action.pid, 0)));
+  if (!pidfd) return;
+  // From another pid namespace, the number may be somebody else's.
+  const auto start = hook::start_time_of(action.pid);
+  if (!start || *start != action.start) return;
+  criu_watches_.push_back({action.pid, action.start, std::move(pidfd)});
+}
+
+void AgentShell::take_criu_ends() {
+  for (auto watch = criu_watches_.begin(); watch != criu_watches_.end();) {
+    pollfd ended{watch->pidfd.get(), POLLIN, 0};
+    if (::poll(&ended, 1, 0) != 1) {
+      ++watch;
+      continue;
+    }
+    core_.on_criu_gone(watch->pid, watch->start, out_);
+    watch = criu_watches_.erase(watch);
+  }
+  perform();
+}
 
 void AgentShell::perform(const LogLine& action) {
   switch (action.level) {

@@ -15,6 +15,13 @@
 
 namespace lockstep::agent {
 
+/// A CRIU that is seen through its pidfd.
+struct CriuWatch {
+  std::int32_t pid = 0;
+  std::uint64_t start = 0;
+  Fd pidfd;
+};
+
 class AgentShell {
  public:
   /// Connects, prepares the own pod (scope self), and listens for hooks. `stop` is readable when the agent shall end
@@ -33,7 +40,9 @@ class AgentShell {
   void perform();
   void perform(const ToBroker& action);
   void perform(const ToHook& action);
+  void perform(const WatchCriu& action);
   void perform(const LogLine& action);
+  void take_criu_ends();
 
   Scope scope_;
   Fd stop_;
@@ -45,6 +54,7 @@ class AgentShell {
   HookServer hooks_;
   AgentCore core_;
   Outbox out_;
+  std::vector<CriuWatch> criu_watches_;
 };
 
 }  // namespace lockstep::agent

@@ -77,7 +77,7 @@ std::string_view type_name(const Body& body) {
       "Hello",     "Welcome",    "Heartbeat",    "Refused",  "HookEvent", "HookGone",    "Order",        "Release",
       "Pending",   "Ready",      "OpenRound",    "AbortRound", "MemberResult", "GetRound", "GetStatus",
       "RoundStatus", "BrokerStatus", "Alive", "Store",    "Stored",    "Answer",
-      "GetHistory", "History"};
+      "GetHistory", "History",   "CriuGone"};
   return kNames[body.index()];
 }
 

@@ -118,6 +118,13 @@ struct HookGone {
   static auto fields(auto& self) { return std::tie(self.action); }
 };
 
+/// A CRIU whose hooks this agent has carried has ended. Said once, by agents that can see its process.
+struct CriuGone {
+  std::int32_t criu_pid = 0;
+  std::uint64_t criu_start = 0;
+  static auto fields(auto& self) { return std::tie(self.criu_pid, self.criu_start); }
+};
+
 // --- broker -> agent ------------------------------------------------------------------------------------------------
 
 /// What the agent has to do for one member before the phase's barrier can open. Obeying it again changes nothing.
@@ -387,7 +394,8 @@ struct Answer {
 /// One of all. The position in this list is the type's number on the wire: append, never reorder.
 using Body = std::variant<Hello, Welcome, Heartbeat, Refused, HookEvent, HookGone, Order, Release, Pending, Ready,
                           OpenRound, AbortRound, MemberResult, GetRound, GetStatus, RoundStatus, BrokerStatus,
-                          Alive, Store, Stored, Answer, GetHistory, History>;
+                          Alive, Store, Stored, Answer, GetHistory, History,
+                          CriuGone>;
 
 /// A message: what it concerns, its number, and its body.
 struct Message {

@@ -268,6 +268,7 @@ void AgentCore::on_hook_event(HookId id, const Message& message, const HookEvent
   hook.arrived = now;
   hook.next_alive = now + settings_.alive_interval;
   const auto entry = hooks_.emplace(id, std::move(hook)).first;
+  if (event.criu_pid > 0) out.watch_criu(event.criu_pid, event.criu_start);
   if (!joined_ && now - heard_ > settings_.silence && !event.in_doubt) {
     // The end of a failed or committed dump must not wait for a broker that is not there.
     const bool last = event.action == HookAction::network_unlock;
@@ -293,6 +294,11 @@ void AgentCore::on_hook_closed(HookId id, TimePoint /*now*/, Outbox& out) {
   const Message& event = hook->second.event;
   out.to_broker(Message{event.round, event.group, event.member, ++sequence_, HookGone{hook->second.action}});
   hooks_.erase(hook);
+}
+
+void AgentCore::on_criu_gone(std::int32_t pid, std::uint64_t start, Outbox& out) {
+  // Not said again: what gets lost, the phase's deadline makes good.
+  if (joined_) out.to_broker(Message{{}, {}, {}, ++sequence_, CriuGone{pid, start}});
 }
 
 void AgentCore::answer(std::map<HookId, Hook>::iterator hook, Verdict verdict, const std::string& reason, Outbox& out) {

@@ -45,6 +45,8 @@ class AgentCore {
   void on_hook_message(HookId hook, const Message& message, TimePoint now, Outbox& out);
   /// The hook's connection has ended from its side, or broke.
   void on_hook_closed(HookId hook, TimePoint now, Outbox& out);
+  /// A process that was to be watched has ended.
+  void on_criu_gone(std::int32_t pid, std::uint64_t start, Outbox& out);
   void on_broker_message(const Message& message, TimePoint now, Outbox& out);
   /// A message of the broker's PUB socket, topic release.
   void on_publication(const Message& message, TimePoint now, Outbox& out);

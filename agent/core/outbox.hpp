@@ -27,12 +27,18 @@ struct ToHook {
   bool last = false;
 };
 
+/// Tell on_criu_gone() when this process ends, where it can be seen from here. Said again it changes nothing.
+struct WatchCriu {
+  std::int32_t pid = 0;
+  std::uint64_t start = 0;  ///< field 22 of /proc/PID/stat: another process may have the pid by now
+};
+
 struct LogLine {
   LogLevel level;
   std::string text;
 };
 
-using Action = std::variant<ToBroker, ToHook, LogLine>;
+using Action = std::variant<ToBroker, ToHook, WatchCriu, LogLine>;
 
 /// Collects actions in the order in which the shell has to perform them.
 class Outbox {
@@ -41,6 +47,7 @@ class Outbox {
   void to_hook(HookId hook, Message message, bool last) {
     actions_.emplace_back(ToHook{hook, std::move(message), last});
   }
+  void watch_criu(std::int32_t pid, std::uint64_t start) { actions_.emplace_back(WatchCriu{pid, start}); }
   void log(LogLevel level, std::string text) { actions_.emplace_back(LogLine{level, std::move(text)}); }
 
   [[nodiscard]] std::vector<Action> take() { return std::exchange(actions_, {}); }

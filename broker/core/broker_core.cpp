@@ -14,7 +14,7 @@ constexpr std::size_t kMaxListed = 4096;
 /// What only agents and their relays say, and what only clients do. Anything else is told apart by its type alone.
 bool is_theirs(Role role, const Body& body) {
   const bool of_agents = std::holds_alternative<HookEvent>(body) || std::holds_alternative<HookGone>(body) ||
-                         std::holds_alternative<Ready>(body);
+                         std::holds_alternative<CriuGone>(body) || std::holds_alternative<Ready>(body);
   const bool of_clients = std::holds_alternative<OpenRound>(body) || std::holds_alternative<AbortRound>(body) ||
                           std::holds_alternative<MemberResult>(body);
   return role == Role::client ? !of_agents : !of_clients;
@@ -259,6 +259,14 @@ void BrokerCore::on(const Sender& from, const HookGone& gone) {
   with_member(from, {}, [&](Round& round, const MemberId& member) {
     round.on_hook_gone(member, gone, from.id, from.now, from.out);
   });
+}
+
+void BrokerCore::on(const Sender& from, const CriuGone& gone) {
+  for (Round* round : std::vector<Round*>(live_)) {
+    const RoundState before = round->state();
+    round->on_criu_gone(gone, from.id, from.now, from.out);
+    if (round->state() != before) touched(*round, before, from.now, from.out);
+  }
 }
 
 void BrokerCore::on(const Sender& from, const Ready& ready) {

@@ -59,6 +59,7 @@ class BrokerCore {
   void on(const Sender& from, const Heartbeat& heartbeat);
   void on(const Sender& from, const HookEvent& event);
   void on(const Sender& from, const HookGone& gone);
+  void on(const Sender& from, const CriuGone& gone);
   void on(const Sender& from, const Ready& ready);
   void on(const Sender& from, const OpenRound& open);
   void on(const Sender& from, const AbortRound& abort);

@@ -147,6 +147,14 @@ void Round::on_hook_gone(const MemberId& id, const HookGone& gone, const PeerId&
   abort("hook " + std::string(to_string(gone.action)) + " was killed before its answer", id, now, out);
 }
 
+void Round::on_criu_gone(const CriuGone& gone, const PeerId& from, TimePoint now, Outbox& out) {
+  if (state_ != RoundState::open || gone.criu_pid == 0) return;
+  for (const Member& member : members_) {
+    if (member.relay != from || member.criu_pid != gone.criu_pid || member.criu_start != gone.criu_start) continue;
+    return abort("CRIU has ended before the decision: it has failed or was killed", member.plan.id, now, out);
+  }
+}
+
 void Round::on_member_result(const MemberId& id, const MemberResult& result, TimePoint now, Outbox& out) {
   Member& member = *find(id);
   if (member.criu != CriuOutcome::running) return;

@@ -33,6 +33,8 @@ class Round {
   void on_ready(const MemberId& member, const Ready& ready, const PeerId& from, std::uint64_t sequence,
                 const Directory& directory, TimePoint now, Outbox& out);
   void on_hook_gone(const MemberId& member, const HookGone& gone, const PeerId& from, TimePoint now, Outbox& out);
+  /// `from` is the agent that has carried its hooks: pids are a machine's own.
+  void on_criu_gone(const CriuGone& gone, const PeerId& from, TimePoint now, Outbox& out);
   void on_member_result(const MemberId& member, const MemberResult& result, TimePoint now, Outbox& out);
   void on_peer_lost(const PeerId& peer, const std::string& name, const std::string& why, TimePoint now, Outbox& out);
   /// An agent that had joined says Hello: it has not heard the broker for too long, and may have opened its pods.

@@ -24,6 +24,13 @@ pid_t tracer_of(pid_t pid) {
   return at == std::string::npos ? 0 : std::atoi(status.c_str() + at + key.size());
 }
 
+int resident_mib(pid_t pid) {
+  const std::string status = read_file("/proc/" + std::to_string(pid) + "/status");
+  const std::string key = "VmRSS:";
+  const auto at = status.find(key);
+  return at == std::string::npos ? 0 : std::atoi(status.c_str() + at + key.size()) / 1024;
+}
+
 class Crash : public EndToEnd, public ::testing::WithParamInterface<Agents> {
  protected:
   /// Starts a checkpoint, and returns when its members are frozen behind locked pods.
@@ -172,6 +179,35 @@ TEST_P(Crash, CriuKilledInTheMiddleOfARound) {
   ::kill(criu, SIGKILL);
   EXPECT_EQ(expect_free_again(cluster, traffic, round), 1);
   EXPECT_THAT(read_file(round.log()), HasSubstr("bystander"));
+  EXPECT_TRUE(bystander.running());
+  expect_next_round_clean(cluster, traffic, cluster.write_group(traffic.group(), kShortBounds));
+}
+
+/// Between two hooks nobody waits for an answer, and here nobody waits for CRIU either: its agent sees it end.
+TEST_P(Crash, CriuKilledBetweenTwoHooks) {
+  Cluster cluster(2, GetParam());
+  const Traffic traffic(cluster.dir(), cluster.network(), slow_traffic());
+  const Process bystander = Process::start({.command = {"perl", "-e", "$x = 'x' x 600_000_000; sleep 600"},
+                                            .log = cluster.dir() / "bystander.log",
+                                            .netns = cluster.network().pod(1).path(),
+                                            .dies_with_test = false});
+  ASSERT_TRUE(wait_until([&] { return resident_mib(bystander.pid()) >= 550; }, 10s));
+  write_file(cluster.dir() / "bystander.pid", std::to_string(bystander.pid()) + "\n");
+  std::vector<GroupMember> members = traffic.group();
+  members.push_back({.id = "bystander"});
+  Process round = checkpoint_up_to_the_lock(cluster, traffic, cluster.write_group(members, kShortBounds), {});
+  round.signal(SIGSTOP);
+  const pid_t criu = tracer_of(bystander.pid());
+  ASSERT_GT(criu, 1) << "the bystander is not frozen";
+  ASSERT_FALSE(std::filesystem::exists(cluster.images_of("bystander") / kRecordPartFile)) << "its dump is over already";
+  ::kill(criu, SIGKILL);
+  const auto aborted = [&] {
+    const std::string status = cluster.lockstep({"status", "--broker", cluster.broker_for_cli()}).out;
+    return status.find("CRIU has ended before the decision") != std::string::npos;
+  };
+  EXPECT_TRUE(wait_until(aborted, 2s)) << "the commit's deadline is ten times as long";
+  round.signal(SIGCONT);
+  EXPECT_EQ(expect_free_again(cluster, traffic, round), 1);
   EXPECT_TRUE(bystander.running());
   expect_next_round_clean(cluster, traffic, cluster.write_group(traffic.group(), kShortBounds));
 }

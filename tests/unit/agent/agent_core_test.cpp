@@ -257,6 +257,19 @@ TEST(AKilledHook, IsReportedOnce) {
   EXPECT_EQ(rig.closed(99).lines(), Lines{});
 }
 
+TEST(ACriu, IsWatchedFromItsFirstHookOn) {
+  Rig rig;
+  (void)rig.join();
+  const Actions first = rig.hook(1, HookAction::pre_dump, 1);
+  const auto watch = std::ranges::find_if(first.all, [](const Action& action) {
+    return std::holds_alternative<WatchCriu>(action);
+  });
+  ASSERT_NE(watch, first.all.end());
+  EXPECT_EQ(std::get<WatchCriu>(*watch).pid, 77);
+  EXPECT_EQ(std::get<WatchCriu>(*watch).start, 5U);
+  EXPECT_EQ(rig.criu_gone(77, 5).lines(), Lines{"broker < CriuGone"});
+}
+
 TEST(GarbageOfAHook, EndsThatHookAndNothingElse) {
   const std::vector<Body> bodies{Hello{}, Release{}, Order{}, Ready{}, Stored{}, Answer{}, OpenRound{}, Alive{}};
   for (const Body& body : bodies) {

@@ -69,6 +69,11 @@ Actions Rig::closed(HookId id) {
   return take();
 }
 
+Actions Rig::criu_gone(std::int32_t pid, std::uint64_t start) {
+  core_.on_criu_gone(pid, start, out_);
+  return take();
+}
+
 Actions Rig::order(Phase phase, int number, Operation operation) {
   Order order{.phase = phase, .operation = operation, .pod = pod(number), .root_pid = 200 + number, .netns_path = {},
               .lease_ms = 15'000, .socket_inodes = {}, .record = {}};

@@ -95,6 +95,7 @@ class Rig {
   Actions hook(HookId id, HookAction action, int number);
   Actions hook_says(HookId id, Message message);
   Actions closed(HookId id);
+  Actions criu_gone(std::int32_t pid, std::uint64_t start);
   Actions order(Phase phase, int number, Operation operation = Operation::dump);
   Actions broker_says(Message message);
   /// News on PUB, numbered one after the other unless `skip` are lost before.

@@ -56,6 +56,9 @@ const std::vector<Cause>& causes() {
          return rig.say(agent(2), 2, HookGone{HookAction::post_dump});
        },
        "hook post-dump was killed", member(2)},
+      {"CRIU killed between two hooks", Operation::dump, 2,
+       [](Rig& rig) { return rig.say(agent(2), Message{{}, {}, {}, 7, CriuGone{102, 5}}); },
+       "CRIU has ended before the decision", member(2)},
       {"CRIU failed", Operation::restore, 2,
        [](Rig& rig) { return rig.say(kClient, 2, MemberResult{false, "Can't fork for 7: File exists"}); },
        "CRIU has failed: Can't fork for 7", member(2)},
@@ -221,6 +224,23 @@ TEST(AReadyOfAStranger, OpensNoBarrier) {
     EXPECT_EQ(line.find("PUB"), std::string::npos) << line;
   }
   EXPECT_EQ(rig.ready(1, 0).lines(), Lines{"PUB Release prepare go"});
+}
+
+TEST(TheEndOfACriu, CountsOnlyForItsOwnMemberBeforeTheDecision) {
+  Rig rig;
+  rig.everybody_says_hello(2);
+  (void)rig.open(plan(Operation::dump, 2));
+  rig.walk(2, 2);
+  const auto gone = [&](int from, CriuGone which) { (void)rig.say(agent(from), Message{{}, {}, {}, 7, which}); };
+  gone(1, {102, 5});  // another machine's
+  gone(2, {102, 6});  // had the pid before
+  gone(2, {103, 5});
+  gone(2, {0, 0});
+  EXPECT_EQ(rig.status().state, RoundState::open);
+  rig.walk(2, 3);
+  EXPECT_EQ(rig.status().state, RoundState::committed);
+  gone(2, {102, 5});
+  EXPECT_EQ(rig.status().state, RoundState::committed);
 }
 
 }  // namespace

@@ -115,6 +115,7 @@ std::vector<Message> every_message() {
       Answer{Verdict::go, "because"},
       GetHistory{7},
       History{std::get<BrokerStatus>(broker_status()).rounds},
+      CriuGone{4711, 123'456'789},
   };
   std::vector<Message> messages;
   for (const Body& body : bodies) {
