@@ -73,6 +73,7 @@ void FakeRound::handle(const Message& question, FakeBroker::Answers& answers) {
     for (const auto& member : open->members) {
       status_.members.emplace_back();
       status_.members.back().id = member.id;
+      if (forgets_times) status_.members.back().phases[1] = {1'000, 2'000, 3'000};
     }
     return reply(status_);
   }
@@ -99,6 +100,9 @@ void FakeRound::handle(const Message& question, FakeBroker::Answers& answers) {
     const bool all = std::all_of(status_.members.begin(), status_.members.end(),
                                  [](const MemberStatus& each) { return each.criu == CriuOutcome::succeeded; });
     if (all && status_.state == RoundState::open) status_.state = RoundState::complete;
+  }
+  if (forgets_times && status_.state == RoundState::aborted) {
+    for (auto& member : status_.members) member.phases = {};
   }
   if (!publishes) return reply(status_);
   answers.publish.push_back(Message{question.round, question.group, {}, 1, status_});

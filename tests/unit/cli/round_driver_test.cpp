@@ -104,6 +104,14 @@ TEST_F(RoundDriverTest, DoesNotQuoteTheLogOfAnEarlierTry) {
   EXPECT_EQ(run().runs[0].detail, "criu: unrecognized option '--x'");
 }
 
+TEST_F(RoundDriverTest, TakesTheWordOfABrokerThatKnowsTheOutcomeAndNoTimes) {
+  round_.forgets_times = true;
+  add("a", "exit 1");
+  const auto outcome = run();
+  EXPECT_EQ(outcome.status.state, RoundState::aborted);
+  EXPECT_EQ(outcome.status.members[0].phases[1].ready_us, 2'000) << "what was known before is not lost";
+}
+
 TEST_F(RoundDriverTest, CountsACriuThatCannotBeStartedAsFailed) {
   add("a", "exit 0");
   plan_.commands[0].argv = {"/nonexistent/criu"};
