@@ -8,7 +8,7 @@ namespace {
 std::string write_config(const e2e::TempDir& dir, std::uint16_t router, std::uint16_t publisher) {
   const auto endpoint = [](std::uint16_t port) { return "tcp://127.0.0.1:" + std::to_string(port); };
   const auto path = dir / "broker.yaml";
-  e2e::write_file(path, "listen: " + endpoint(router) + "\npublish: " + endpoint(publisher) + "\njournal: " + path + ".db\n");
+  e2e::write_file(path, "listen: " + endpoint(router) + "\npublish: " + endpoint(publisher) + "\njournal: " + path.string() + ".db\n");
   return path.string();
 }
 
