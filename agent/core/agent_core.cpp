@@ -42,7 +42,7 @@ void AgentCore::start(TimePoint now, Outbox& out) {
 
 void AgentCore::on_broker_message(const Message& message, TimePoint now, Outbox& out) {
   heard_ = now;
-  bind(message, out);
+  bind(message, now, out);
   if (const auto* welcome = std::get_if<Welcome>(&message.body)) return on_welcome(*welcome, now, out);
   if (const auto* order = std::get_if<Order>(&message.body)) return on_order(message, *order, now, out);
   if (const auto* release = std::get_if<Release>(&message.body)) return on_release(message, *release, now, out);
@@ -314,17 +314,19 @@ void AgentCore::forward(Hook& hook, TimePoint now, Outbox& out) {
   if (joined_) out.to_broker(hook.event);
 }
 
-void AgentCore::bind(const Message& answer, Outbox& out) {
+void AgentCore::bind(const Message& answer, TimePoint now, Outbox& out) {
   if (answer.sequence == 0 || answer.round.empty()) return;
   for (auto& [id, hook] : hooks_) {
     Message& event = hook.event;
     if (event.sequence != answer.sequence) continue;
-    const bool is_news = event.round.empty() || event.member.empty();
+    const bool is_news = std::holds_alternative<Pending>(answer.body) && (event.round.empty() || event.member.empty());
     event.round = answer.round;
     if (event.group.empty()) event.group = answer.group;
     if (event.member.empty()) event.member = answer.member;
+    if (!is_news) continue;
     // Before a vote can be out: should this agent die then, the hook asks another one about this round.
-    if (is_news) out.to_hook(id, Message{event.round, event.group, event.member, 0, Alive{}}, false);
+    out.to_hook(id, Message{event.round, event.group, event.member, 0, Alive{}}, false);
+    if (phase_of(hook.action) == Phase::commit) forward(hook, now, out);  // the broker waits for it with its names
   }
 }
 

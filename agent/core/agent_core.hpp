@@ -118,7 +118,7 @@ class AgentCore {
   void forward(Hook& hook, TimePoint now, Outbox& out);
   void say(const Holder& about, Body body, Outbox& out);
   /// An answer to a hook's event names the round and member that the broker took it for. The hook is told.
-  void bind(const Message& answer, Outbox& out);
+  void bind(const Message& answer, TimePoint now, Outbox& out);
   /// Why the broker is given up.
   [[nodiscard]] std::string silence_text() const;
   /// Only the broker may then say what becomes of the hook's member.

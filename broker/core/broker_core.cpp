@@ -217,11 +217,7 @@ void BrokerCore::lose_peer(const PeerId& id, const std::string& why, TimePoint n
 
 template <class Use>
 void BrokerCore::with_member(const Sender& from, const std::string& container, const Use& use) {
-  const auto* doubtful = std::get_if<HookEvent>(&from.message.body);
-  if (doubtful != nullptr && (!doubtful->in_doubt || !from.message.round.empty())) doubtful = nullptr;
-  // The round whose vote it is may have ended since, and another one of its group may be open.
-  Round* round = doubtful != nullptr ? round_of_criu(*doubtful) : round_of(from.message, container);
-  if (round == nullptr && doubtful != nullptr) return answer(from, Pending{});
+  Round* round = round_of(from.message, container);
   if (round == nullptr && from.message.round.empty()) {
     return answer(from, Release{Operation::dump, Phase::prepare, Verdict::abort, "no round is open for it",
                                 from.message.member, true});
@@ -250,6 +246,9 @@ void BrokerCore::on(const Sender& from, const HookEvent& event) {
     if (from.message.round.empty() || from.message.member.empty()) {
       // The hook did not know what it belongs to: tell its agent before anything is published under those names.
       from.out.send(from.id, Message{round.id(), round.group(), member, from.message.sequence, Pending{}});
+      // Its agent says it again with the names. No vote is asked for before the hook knows which round it is for: it may
+      // have to ask another agent how that round has ended.
+      if (phase_of(event.action) == Phase::commit) return;
     }
     round.on_hook_event(member, event, from.id, from.message.sequence, directory_, from.now, from.out);
   });
@@ -411,14 +410,6 @@ Round* BrokerCore::newest_of(const GroupId& group) {
   for (auto id = order_.rbegin(); id != order_.rend(); ++id) {
     Round* round = find(*id);
     if (group.empty() || round->group() == group) return round;
-  }
-  return nullptr;
-}
-
-Round* BrokerCore::round_of_criu(const HookEvent& event) {
-  for (auto id = order_.rbegin(); id != order_.rend(); ++id) {
-    Round* round = find(*id);
-    if (round->has_criu(event.criu_pid, event.criu_start)) return round;
   }
   return nullptr;
 }

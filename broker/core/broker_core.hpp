@@ -85,8 +85,6 @@ class BrokerCore {
   /// The round that a message is about: by its id, else the group's live one, else the one live round with that
   /// member or container.
   [[nodiscard]] Round* round_of(const Message& message, const std::string& container);
-  /// The newest round in which this very CRIU has been seen.
-  [[nodiscard]] Round* round_of_criu(const HookEvent& event);
   [[nodiscard]] Round* find(const RoundId& id);
   [[nodiscard]] Round* newest_of(const GroupId& group);
   /// The round and the member that an agent's message is about; tells the agent when there is none.

@@ -511,12 +511,6 @@ std::optional<MemberId> Round::member_of_container(const std::string& container)
   return found;
 }
 
-bool Round::has_criu(std::int32_t pid, std::uint64_t start) const {
-  return pid != 0 && std::ranges::any_of(members_, [&](const Member& member) {
-    return member.criu_pid == pid && member.criu_start == start;
-  });
-}
-
 RoundStatus Round::status() const {
   RoundStatus status{.operation = plan_.operation,
                      .leave_running = plan_.leave_running,

@@ -55,7 +55,6 @@ class Round {
   [[nodiscard]] bool has_member(const MemberId& member) const { return index_.contains(member); }
   /// A former broker had decided it: which CRIUs are its members' is not known until they come.
   [[nodiscard]] bool taken_over() const { return taken_over_; }
-  [[nodiscard]] bool has_criu(std::int32_t pid, std::uint64_t start) const;
   /// The member whose container id starts with the plan's, or the other way round; none where it is not exactly one.
   [[nodiscard]] std::optional<MemberId> member_of_container(const std::string& container) const;
   [[nodiscard]] RoundStatus status() const;

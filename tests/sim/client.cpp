@@ -44,9 +44,8 @@ void Client::on_message(const Message& message) {
   if (status == nullptr) return;
   const auto is_it = [&](const Opening& opening) { return opening.message.round == message.round; };
   if (std::erase_if(opening_, is_it) > 0 && status->state == RoundState::open) opened_.push_back(message.round);
-  std::erase_if(results_, [&](const Result& result) {
-    return result.round == message.round && result.member == message.member;
-  });
+  std::erase_if(results_,
+                [&](const Result& result) { return result.round == message.round && result.member == message.member; });
 }
 
 std::vector<Message> Client::on_time(TimePoint now) {

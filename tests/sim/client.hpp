@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "schemas/messages.hpp"
 #include "common/clock.hpp"
+#include "schemas/messages.hpp"
 
 namespace lockstep::sim {
 

@@ -1,5 +1,5 @@
-/// One run of CRIU for one member, as far as its action script can tell: which hooks it runs in which order, and what it
-/// does when one fails (criu/cr-dump.c, cr_dump_finish; criu/cr-restore.c, restore_root_task). Pure.
+/// One run of CRIU for one member, as far as its action script can tell: which hooks it runs in which order, and what
+/// it does when one fails (criu/cr-dump.c, cr_dump_finish; criu/cr-restore.c, restore_root_task). Pure.
 #pragma once
 
 #include <cstdint>
@@ -12,11 +12,11 @@ class Criu {
  public:
   /// What it does next.
   enum class Next : std::uint8_t {
-    hook,      ///< runs the action script: action()
-    work,      ///< is busy for a while, then on_worked()
-    vanish,    ///< ends the tasks, whose sockets go; then on_worked()
-    appear,    ///< makes the tasks and their sockets; then on_worked()
-    end,       ///< exits: ok()
+    hook,    ///< runs the action script: action()
+    work,    ///< is busy for a while, then on_worked()
+    vanish,  ///< ends the tasks, whose sockets go; then on_worked()
+    appear,  ///< makes the tasks and their sockets; then on_worked()
+    end,     ///< exits: ok()
   };
 
   Criu(Operation operation, bool leave_running) : operation_(operation), leave_running_(leave_running) {

@@ -1,5 +1,5 @@
-/// What may go wrong in a simulation, and when. A fault strikes before a given step of the world: steps are dense while a
-/// round is busy, so that the moments that matter are hit more often than by the clock.
+/// What may go wrong in a simulation, and when. A fault strikes before a given step of the world: steps are dense while
+/// a round is busy, so that the moments that matter are hit more often than by the clock.
 #pragma once
 
 #include <string>
@@ -11,20 +11,20 @@
 namespace lockstep::sim {
 
 enum class FaultKind : std::uint8_t {
-  broker_crash,    ///< memory and what it was about to say are lost; back after `length`
-  broker_pause,    ///< SIGSTOP for `length`
-  agent_crash,     ///< of agent `target`
-  agent_stop,      ///< SIGTERM: it gives its locks back
+  broker_crash,  ///< memory and what it was about to say are lost; back after `length`
+  broker_pause,  ///< SIGSTOP for `length`
+  agent_crash,   ///< of agent `target`
+  agent_stop,    ///< SIGTERM: it gives its locks back
   agent_pause,
-  hook_kill,       ///< the hook that member `target` has at that moment
+  hook_kill,  ///< the hook that member `target` has at that moment
   hook_pause,
-  criu_kill,       ///< its CRIU, and the hook with it
-  criu_failure,    ///< its CRIU will fail by itself
-  disk_full,       ///< its record can't be stored
-  journal_failure, ///< the broker's journal takes nothing for `length`
-  pod_failure,     ///< the kernel refuses every call about pod `target`
-  cut,             ///< agent `target` and the broker don't hear one another, `detail` tells which directions and how
-  storm,           ///< messages get lost, doubled and slow; `detail` in thousandths
+  criu_kill,        ///< its CRIU, and the hook with it
+  criu_failure,     ///< its CRIU will fail by itself
+  disk_full,        ///< its record can't be stored
+  journal_failure,  ///< the broker's journal takes nothing for `length`
+  pod_failure,      ///< the kernel refuses every call about pod `target`
+  cut,              ///< agent `target` and the broker don't hear one another, `detail` tells which directions and how
+  storm,            ///< messages get lost, doubled and slow; `detail` in thousandths
   operator_abort,
 };
 inline constexpr int kFaultKinds = static_cast<int>(FaultKind::operator_abort) + 1;

@@ -62,7 +62,8 @@ void Invariants::leaves_broker(const Message& message) {
   if (release->verdict == Verdict::go) return check_go(message.round, *round, *release);
   // An abort that names a member and ends nothing is the answer to a hook that is not the round's.
   const bool for_all = release->over || message.member.empty();
-  if (round->decided && for_all) fail("votes", "the decided round " + message.round.value + " is aborted: " + release->reason);
+  if (round->decided && for_all)
+    fail("votes", "the decided round " + message.round.value + " is aborted: " + release->reason);
 }
 
 void Invariants::check_go(const RoundId& id, Round& round, const Release& release) {
@@ -70,12 +71,14 @@ void Invariants::check_go(const RoundId& id, Round& round, const Release& releas
   if (lock && !round.lock_opened) {
     round.lock_opened = kernel_.now();
     for (const Share& share : round.shares) {
-      if (!kernel_.locked(pod_of(share))) fail("the cut", "the lock barrier of " + id.value + " opens, the pod of " + name(share) + " is open");
+      if (!kernel_.locked(pod_of(share)))
+        fail("the cut", "the lock barrier of " + id.value + " opens, the pod of " + name(share) + " is open");
     }
   }
   const bool after_decision = release.over || release.phase == Phase::commit || release.phase == Phase::unlock ||
                               release.phase == Phase::resume;
-  if (after_decision && !round.decided) fail("votes", "a release of " + id.value + " leaves before the decision is kept");
+  if (after_decision && !round.decided)
+    fail("votes", "a release of " + id.value + " leaves before the decision is kept");
 }
 
 void Invariants::decided(const RoundId& id, const std::vector<Images>& images) {
@@ -125,7 +128,8 @@ void Invariants::hook_ended(int member, const RoundId& id, HookAction action, Ho
 
 void Invariants::record_named(int member, const RoundId& id, const Images& images) {
   const std::string& who = setting_.members[static_cast<std::size_t>(member)].id.value;
-  if (!is_decided(id)) fail("records", "the record of " + who + " gets its name, and round " + id.value + " is not decided");
+  if (!is_decided(id))
+    fail("records", "the record of " + who + " gets its name, and round " + id.value + " is not decided");
   const auto record = decode_record(images.record);
   if (!record || record->round != id || record->member.value != who) {
     fail("records", "the record of " + who + " is not that of round " + id.value);
@@ -152,7 +156,8 @@ void Invariants::reaches_agent(const Message& message) {
   Round* round = find(message.round);
   if (order == nullptr || round == nullptr) return;
   for (const Share& share : round->shares) {
-    if (name(share) == message.member.value && pod_of(share).id == order->pod && order->operation == round->operation) return;
+    if (name(share) == message.member.value && pod_of(share).id == order->pod && order->operation == round->operation)
+      return;
   }
   fail("apart", "an order of round " + message.round.value + " about " + message.member.value + " names another's pod");
 }

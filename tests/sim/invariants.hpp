@@ -3,18 +3,20 @@
 ///
 /// The rules, with the numbers of schemas/PROTOCOL.md where they have one:
 ///
-///   votes      (2) the decision is in the journal before a release of it leaves the broker, and by then every member has
+///   votes      (2) the decision is in the journal before a release of it leaves the broker, and by then every member
+///   has
 ///              voted, with its record stored (dump). After it no abort of the round leaves the broker.
 ///   one end    No round has one member whose commit hook exited with 0 and another one whose commit hook was told to
-///              abort. Nobody is told to before the decision and the round is decided all the same. Excepted: a hook that
-///              was killed, and one that has waited for as long as in_doubt and its own limit allow.
+///              abort. Nobody is told to before the decision and the round is decided all the same. Excepted: a hook
+///              that was killed, and one that has waited for as long as in_doubt and its own limit allow.
 ///   the cut    (1, 3) When the lock barrier opens every pod of the round is locked. A pod that stood locked then has
 ///              stood locked without a gap at the decision. (Of an aborted round nobody relies on that; after the
 ///              decision the images are complete.)
 ///   records    (6) A record has its final name only in a decided round, and it is that round's.
-///   apart      What lets a hook go, and what it stores, belongs to the round and the member that its CRIU was started for;
-///              so does what an agent is ordered to do in a pod. (Excepted: network-unlock of a hook that does not know its
-///              round. CRIU ignores its exit.)
+///   apart      What lets a hook go, and what it stores, belongs to the round and the member that its CRIU was started
+///   for;
+///              so does what an agent is ordered to do in a pod. (Excepted: network-unlock of a hook that does not know
+///              its round. CRIU ignores its exit.)
 ///   leases     A lock whose agent is dead is gone when its lease is over.
 ///   an answer  No hook lives longer than its limit.
 #pragma once
@@ -32,7 +34,7 @@ namespace lockstep::sim {
 
 /// A member's images folder.
 struct Images {
-  std::string part;    ///< the record under its temporary name
+  std::string part;  ///< the record under its temporary name
   std::string record;
 };
 

@@ -21,9 +21,9 @@ class Kernel {
     PodId id;
     bool armed = false;
     OwnerNumber owner = 0;
-    TimePoint until;          ///< armed: when the lease ends
-    TimePoint closed_since;   ///< while it is locked: since when without a gap
-    TimePoint sick_until;     ///< until then every call fails
+    TimePoint until;         ///< armed: when the lease ends
+    TimePoint closed_since;  ///< while it is locked: since when without a gap
+    TimePoint sick_until;    ///< until then every call fails
     SocketTable sockets;
   };
 

@@ -58,7 +58,8 @@ int survey(std::uint64_t from, std::uint64_t to, int members) {
     if (++count <= 8) seeds += " " + std::to_string(*part.failed);
     next = *part.failed + 1;
   }
-  for (const auto& [kind, found] : kinds) std::printf("%5d x %s\n        seeds%s\n", found.first, kind.c_str(), found.second.c_str());
+  for (const auto& [kind, found] : kinds)
+    std::printf("%5d x %s\n        seeds%s\n", found.first, kind.c_str(), found.second.c_str());
   print_sum(sum, to - from, begin);
   return kinds.empty() ? 0 : 1;
 }
@@ -66,13 +67,15 @@ int survey(std::uint64_t from, std::uint64_t to, int members) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Runs lockstep's cores in a simulated world with faults, and checks what must always hold.", "lockstep-sim");
+  CLI::App app("Runs lockstep's cores in a simulated world with faults, and checks what must always hold.",
+               "lockstep-sim");
   Options options;
   app.add_option("--seeds", options.seeds, "Range FROM..TO, TO not included (default: 0..10000)");
   const auto* one = app.add_option("--seed", options.seed, "This seed alone");
   app.add_flag("--trace", options.trace, "Print what happens; with --seed");
   app.add_flag("--keep-going", options.keep_going, "Don't stop at the first failure; count the kinds of failures");
-  app.add_option("--members", options.members, "Members of each group (default: 2 to 4, by the seed)")->check(CLI::Range(0, 64));
+  app.add_option("--members", options.members, "Members of each group (default: 2 to 4, by the seed)")
+      ->check(CLI::Range(0, 64));
   CLI11_PARSE(app, argc, argv);
   if (one->count() > 0) return show(options);
 

@@ -13,8 +13,8 @@
 
 namespace lockstep::sim {
 
-using PeerNumber = int;    ///< one life of an agent or a relay; kClient
-using HookNumber = int;    ///< one hook process
+using PeerNumber = int;  ///< one life of an agent or a relay; kClient
+using HookNumber = int;  ///< one hook process
 using StreamNumber = std::uint64_t;
 inline constexpr PeerNumber kClient = 0;
 
@@ -76,8 +76,8 @@ class Network {
 
   // ROUTER, DEALER and PUB.
   void attach(PeerNumber peer, TimePoint now);
-  /// The peer's process has ended. `sent_arrives`: what it has sent is still under way; `noticed`: the ROUTER refuses to
-  /// send to it.
+  /// The peer's process has ended. `sent_arrives`: what it has sent is still under way; `noticed`: the ROUTER refuses
+  /// to send to it.
   void detach(PeerNumber peer, bool sent_arrives, bool noticed);
   /// The broker's process has ended. What was on its way to it may reach the next one.
   void broker_down(bool sent_arrives);
@@ -129,9 +129,9 @@ class Network {
     Channel up;
     Channel down;
     Channel news;
-    bool alive = true;              ///< the peer's process lives
-    bool known = true;              ///< the ROUTER believes so
-    TimePoint connected;            ///< before that, nothing can be sent
+    bool alive = true;    ///< the peer's process lives
+    bool known = true;    ///< the ROUTER believes so
+    TimePoint connected;  ///< before that, nothing can be sent
     TimePoint subscribed;
     std::optional<Cut> cut;
   };

@@ -45,9 +45,8 @@ class Story {
     if (!ended) return world_.rules().fail("progress", "CRIU still runs after 200 s");
     outcome_.rounds += static_cast<int>(rounds.size());
     outcome_.faulty += static_cast<int>(rounds.size());
-    outcome_.committed += static_cast<int>(std::ranges::count_if(rounds, [&](const RoundId& round) {
-      return world_.committed(round);
-    }));
+    outcome_.committed +=
+        static_cast<int>(std::ranges::count_if(rounds, [&](const RoundId& round) { return world_.committed(round); }));
   }
 
   void peace() {
@@ -88,7 +87,8 @@ std::string report(std::uint64_t seed, int members, std::size_t lines) {
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (i >= skipped || all[i].find("FAULT") != std::string::npos) text += all[i] + "\n";
   }
-  return text + "replay: lockstep-sim --seed " + std::to_string(seed) + " --members " + std::to_string(members) + " --trace\n";
+  return text + "replay: lockstep-sim --seed " + std::to_string(seed) + " --members " + std::to_string(members) +
+         " --trace\n";
 }
 
 Sweep sweep(std::uint64_t from, std::uint64_t to, int members) {

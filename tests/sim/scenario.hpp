@@ -1,5 +1,5 @@
-/// The story of one seed: a setting, one or two acts in which rounds meet faults, then peace, in which every lock has to
-/// go and a fresh round of each group has to commit.
+/// The story of one seed: a setting, one or two acts in which rounds meet faults, then peace, in which every lock has
+/// to go and a fresh round of each group has to commit.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace lockstep::sim {
 struct Outcome {
   std::optional<std::string> broken;  ///< the rule, and how
   int rounds = 0;
-  int committed = 0;                  ///< of the rounds that met faults
+  int committed = 0;  ///< of the rounds that met faults
   int faulty = 0;
   int steps = 0;
 };

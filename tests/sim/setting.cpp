@@ -91,7 +91,8 @@ Setting draw_setting(Dice& dice, int members) {
   for (MemberSetting& member : setting.members) {
     // Some share a pod, also members of different groups.
     const bool shares = !setting.pods.empty() && dice.one_in(4);
-    if (!shares) setting.pods.push_back(pod_of_machine(static_cast<int>(setting.pods.size()), 1 + dice.below(machines)));
+    if (!shares)
+      setting.pods.push_back(pod_of_machine(static_cast<int>(setting.pods.size()), 1 + dice.below(machines)));
     member.pod = shares ? dice.below(static_cast<int>(setting.pods.size())) : static_cast<int>(setting.pods.size()) - 1;
     member.by_relay = dice.one_in(6);
   }

@@ -33,10 +33,11 @@ struct Setting {
   std::vector<AgentSetting> agents;
   std::vector<GroupId> groups;
   HookNames names = HookNames::round_and_member;
-  bool relays = true;                ///< hooks can start one
+  bool relays = true;  ///< hooks can start one
   milliseconds lease{15'000};
   milliseconds silence{3'000};
-  milliseconds in_doubt{40'000};     ///< of agents, and the limit of hooks
+  milliseconds in_doubt{40'000};  ///< of agents, and the limit of hooks
+  bool instant = false;           ///< messages take no time, CRIU always the same: for the explorer
   Deadlines deadlines{10'000, 10'000, 20'000, 10'000};
 
   [[nodiscard]] std::vector<int> members_of(const GroupId& group) const;

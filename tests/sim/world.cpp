@@ -13,9 +13,7 @@ constexpr std::uint64_t key_of(char kind, std::uint64_t number) {
   return (static_cast<std::uint64_t>(kind) << 48U) | number;
 }
 
-std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
-  return Dice(hash ^ (value * 0x9e3779b97f4a7c15U)).roll();
-}
+std::uint64_t mix(std::uint64_t hash, std::uint64_t value) { return Dice(hash ^ (value * 0x9e3779b97f4a7c15U)).roll(); }
 
 std::uint64_t hash_of(const std::string& bytes) {
   std::uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a
@@ -40,6 +38,7 @@ World::World(Setting setting, std::uint64_t seed, Trace& trace)
       places_(setting_.agents.size()),
       criu_(setting_.members.size()),
       disk_full_(setting_.members.size()) {
+  network_.instant = setting_.instant;
   for (const PodId& pod : setting_.pods) kernel_.add_pod(pod);
   for (const GroupId& group : setting_.groups) set_tasks(group, true);
   start_broker();
@@ -98,7 +97,7 @@ const World::Stopped* World::receiver_of(const Delivery& delivery) const {
   static const Stopped kRuns;
   if (delivery.way != Way::to_agent && delivery.number == kClient) return &kRuns;
   const PeerNumber number = delivery.way == Way::to_agent ? network_.stream(delivery.number)->agent
-                                                           : static_cast<PeerNumber>(delivery.number);
+                                                          : static_cast<PeerNumber>(delivery.number);
   const auto agent = agents_.find(number);
   return agent == agents_.end() ? nullptr : &agent->second.stopped;
 }
@@ -165,7 +164,7 @@ void World::take_turn(const Next& next) {
       return do_step(number, hooks_.at(number).talk.on_time(now_));
     }
     case Kind::criu: return criu_turn(static_cast<int>(next.number));
-    case Kind::client: return client_turn();
+    case Kind::client: time(key_of('a', kClient)); return client_turn();
     case Kind::agenda: return run_agenda(next.number);
   }
 }
@@ -208,8 +207,9 @@ void World::deliver(const Delivery& delivery) {
   const auto number = of_hook ? network_.stream(delivery.number)->agent : static_cast<PeerNumber>(delivery.number);
   Agent& agent = agents_.at(number);
   note([&] {
-    const std::string from = of_hook ? " <- hook over stream " + std::to_string(delivery.number)
-                                     : delivery.way == Way::news ? " <- PUB" : " <- broker";
+    const std::string from = of_hook                     ? " <- hook over stream " + std::to_string(delivery.number)
+                             : delivery.way == Way::news ? " <- PUB"
+                                                         : " <- broker";
     return "agent p" + std::to_string(number) + from + ": " + (packet.message ? text_of(*packet.message) : "end");
   });
   if (of_hook && !packet.message) {
@@ -220,8 +220,10 @@ void World::deliver(const Delivery& delivery) {
     agent.core->on_hook_message(delivery.number, *packet.message, now_, agent.out);
   } else {
     rules_.reaches_agent(*packet.message);
-    if (delivery.way == Way::news) agent.core->on_publication(*packet.message, now_, agent.out);
-    else agent.core->on_broker_message(*packet.message, now_, agent.out);
+    if (delivery.way == Way::news)
+      agent.core->on_publication(*packet.message, now_, agent.out);
+    else
+      agent.core->on_broker_message(*packet.message, now_, agent.out);
   }
   perform_agent(number);
 }
@@ -229,7 +231,8 @@ void World::deliver(const Delivery& delivery) {
 void World::check_hooks() {
   for (const auto& [number, hook] : hooks_) {
     const TimePoint end = std::max(hook.started + setting_.in_doubt, hook.stopped.until);
-    if (now_ > end + milliseconds(1)) rules_.fail("an answer", "hook " + std::to_string(number) + " outlives its limit");
+    if (now_ > end + milliseconds(1))
+      rules_.fail("an answer", "hook " + std::to_string(number) + " outlives its limit");
   }
 }
 
@@ -281,6 +284,15 @@ bool World::restorable(const GroupId& group) const {
 
 void World::remember(std::uint64_t& history, const std::string& input) const { history = mix(history, hash_of(input)); }
 
+void World::remember_crash(Part part, int number, bool sent_arrives) {
+  // In the history of the part itself: what it had seen by then is what is lost.
+  std::uint64_t key = key_of('b', 0);
+  if (part == Part::agent)
+    key = key_of('a', static_cast<std::uint64_t>(places_[static_cast<std::size_t>(number)].value_or(0)));
+  if (part == Part::hook) key = key_of('c', static_cast<std::uint64_t>(number));
+  remember(histories_[key], std::string("crash") + (sent_arrives ? "+" : "-"));
+}
+
 std::vector<Delivery> World::deliverable() const {
   std::vector<Delivery> heads;
   network_.heads(heads);
@@ -288,25 +300,32 @@ std::vector<Delivery> World::deliverable() const {
   return heads;
 }
 
-bool World::pass_time() { return step(); }
+void World::start_due_hooks() {
+  for (std::size_t member = 0; member < criu_.size(); ++member) {
+    const bool due = criu_[member] && criu_[member]->busy_until && *criu_[member]->busy_until <= now_;
+    if (due) criu_turn(static_cast<int>(member));
+  }
+}
 
-bool World::hook_waits(int member, HookAction action) const {
-  return std::ranges::any_of(hooks_, [&](const auto& entry) {
-    return entry.second.member == member && entry.second.action == action;
-  });
+int World::hooks_in(HookAction action) const {
+  return static_cast<int>(
+      std::ranges::count_if(hooks_, [&](const auto& entry) { return entry.second.action == action; }));
 }
 
 std::uint64_t World::fingerprint() const {
   std::uint64_t print = mix(0, static_cast<std::uint64_t>(now_.time_since_epoch().count()));
   for (const auto& [key, history] : histories_) print = mix(print, mix(key, history));
   for (const auto& [number, agent] : agents_) print = mix(print, static_cast<std::uint64_t>(number));
-  for (const auto& [number, hook] : hooks_) print = mix(print, static_cast<std::uint64_t>(number));
+  for (const auto& [number, hook] : hooks_) {
+    print = mix(print, mix(static_cast<std::uint64_t>(number), static_cast<std::uint64_t>(hook.member)));
+    print = mix(print, mix(static_cast<std::uint64_t>(hook.action), hook.stream.value_or(0)));
+  }
   print = mix(print, static_cast<std::uint64_t>(broker_.core ? broker_.life : 0));
   network_.each_channel([&](Way way, std::uint64_t number, const Channel& channel) {
     print = mix(print, mix(static_cast<std::uint64_t>(way), number));
+    // What these say follows from what their sender has seen.
     for (const Packet& packet : channel.packets()) {
       print = mix(print, static_cast<std::uint64_t>(packet.due.time_since_epoch().count()));
-      print = mix(print, packet.message ? hash_of(encode(*packet.message)) : 1);
     }
   });
   return print;

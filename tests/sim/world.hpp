@@ -1,5 +1,5 @@
-/// A world in which whole rounds happen within a millisecond: the REAL cores of broker, agents and hooks, on a network, a
-/// kernel, disks, CRIUs and a clock that are models.
+/// A world in which whole rounds happen within a millisecond: the REAL cores of broker, agents and hooks, on a network,
+/// a kernel, disks, CRIUs and a clock that are models.
 ///
 ///   real    BrokerCore, AgentCore (sidecars, node agents, relays), Conversation (hooks)
 ///   model   Network     ROUTER/DEALER, PUB/SUB and unix sockets: ordered for each peer, lost when a connection breaks;
@@ -18,9 +18,12 @@
 /// actions of one turn. Pauses: a part sees what has happened meanwhile when it goes on, its deadlines before the
 /// messages or after them.
 ///
-/// Limits. The shells are not simulated: framing, encoding, high-water marks, the hook's environment. Clocks agree in
-/// their speed. A disk keeps what it said to have kept. Two agents never claim one pod, except as successive lives. A
-/// hook's answer and the record's rename are one step. Peers don't lie.
+/// Limits. The shells are not simulated: framing, encoding, high-water marks, the hook's environment. Of the agent's it
+/// is taken for granted that it takes away an earlier life's lock only when the broker has welcomed it. Clocks agree in
+/// their speed. A disk keeps what it said to have kept, and a write that fails has kept nothing. Two agents never claim
+/// one pod, except as successive lives. A hook's answer and the record's rename are one step. Peers don't lie. Nobody
+/// is held up for longer than a lease less `silence` without its being noticed: a message that is hours old counts as a
+/// sign of life.
 #pragma once
 
 #include <functional>
@@ -69,7 +72,7 @@ class World {
 
   [[nodiscard]] bool quiet() const;  ///< no CRIU runs, the client waits for nothing
   [[nodiscard]] bool any_lock() const;
-  [[nodiscard]] bool committed(const RoundId& round) const;  ///< decided, and every member's CRIU has succeeded
+  [[nodiscard]] bool committed(const RoundId& round) const;   ///< decided, and every member's CRIU has succeeded
   [[nodiscard]] bool restorable(const GroupId& group) const;  ///< every member has a record, all of one round
   [[nodiscard]] const Invariants& rules() const { return rules_; }
   [[nodiscard]] Invariants& rules() { return rules_; }
@@ -80,12 +83,13 @@ class World {
   enum class Part : std::uint8_t { broker, agent, hook };
   [[nodiscard]] std::vector<Delivery> deliverable() const;
   void deliver(const Delivery& delivery);
-  /// Nothing is under way: lets time pass to the next deadline, and does what is due.
-  bool pass_time();
-  [[nodiscard]] Network& network() { return network_; }
+  /// Every CRIU that is to run its next hook at this moment does so.
+  void start_due_hooks();
+  /// There is such a part, and a crash would change something; `with_sent`: something that it has sent is under way.
+  [[nodiscard]] bool can_crash(Part part, int number, bool with_sent) const;
   /// `sent_arrives`: what it has sent is still under way; else it is lost.
   void crash(Part part, int number, bool sent_arrives);
-  [[nodiscard]] bool hook_waits(int member, HookAction action) const;
+  [[nodiscard]] int hooks_in(HookAction action) const;
   /// Equal for two worlds in which every part has seen the same, and the same is under way.
   [[nodiscard]] std::uint64_t fingerprint() const;
   void keep_history() { history_wanted_ = true; }
@@ -101,16 +105,17 @@ class World {
     int life = 0;
     std::uint64_t published = 0;
     Stopped stopped;
-    std::optional<Fault> doom;                 ///< strikes when `detail` more actions are performed
+    std::optional<Fault> doom;  ///< strikes when `detail` more actions are performed
   };
   struct Agent {
-    int place = -1;                            ///< in the setting; -1: a relay
+    int place = -1;  ///< in the setting; -1: a relay
     std::unique_ptr<AgentPods> pods;
     std::unique_ptr<agent::AgentCore> core;
     agent::Outbox out;
     std::set<StreamNumber> streams;
-    bool served = false;                       ///< a hook has connected to it
-    bool cleared = false;                      ///< what an earlier life has left in the kernel is taken away
+    std::set<int> criu_watches;  ///< pids
+    bool served = false;         ///< a hook has connected to it
+    bool cleared = false;        ///< what an earlier life has left in the kernel is taken away
     Stopped stopped;
     std::optional<Fault> doom;
   };
@@ -171,6 +176,7 @@ class World {
   void criu_turn(int member);
   void criu_goes_on(int member, Criu::Next next);
   void end_criu(int member, bool ok);
+  void tell_criu_end(PeerNumber agent, int pid);
   void start_hook(int member);
   [[nodiscard]] Message event_of(int member, const CriuRun& run) const;
   /// An agent that listens where the hook looks for one.
@@ -191,6 +197,7 @@ class World {
   Stopped pause(Duration length) { return {now_ + length, dice_.one_in(2)}; }
 
   void remember(std::uint64_t& history, const std::string& input) const;
+  void remember_crash(Part part, int number, bool sent_arrives);
   template <class Text>
   void note(const Text& text) {
     trace_.line(now_, text);
@@ -210,22 +217,22 @@ class World {
   TimePoint journal_fails_until_;
 
   Broker broker_;
-  std::map<PeerNumber, Agent> agents_;              ///< that live
-  std::vector<std::optional<PeerNumber>> places_;   ///< whose life stands there
+  std::map<PeerNumber, Agent> agents_;             ///< that live
+  std::vector<std::optional<PeerNumber>> places_;  ///< whose life stands there
   PeerNumber next_peer_ = 1;
   Client client_;
   std::map<HookNumber, Hook> hooks_;
   HookNumber next_hook_ = 1;
-  std::vector<std::optional<CriuRun>> criu_;        ///< of each member
+  std::vector<std::optional<CriuRun>> criu_;  ///< of each member
   std::vector<char> disk_full_;
   int next_pid_ = 1000;
 
   std::map<RoundId, RoundStory> stories_;
   int next_round_ = 1;
   std::vector<std::pair<TimePoint, std::function<void()>>> agenda_;
-  std::vector<Fault> faults_;                       ///< planned ones
+  std::vector<Fault> faults_;  ///< planned ones
   std::size_t next_fault_ = 0;
-  std::vector<Delivery> heads_;                     ///< kept, so that a step allocates nothing
+  std::vector<Delivery> heads_;  ///< kept, so that a step allocates nothing
 
   bool history_wanted_ = false;
   std::map<std::uint64_t, std::uint64_t> histories_;  ///< by part: what it has seen

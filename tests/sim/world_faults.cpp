@@ -44,9 +44,7 @@ void World::strike(const Fault& fault) {
     case FaultKind::journal_failure:
       journal_.failing = true;
       return later(fault.length, [this] { journal_.failing = false; });
-    case FaultKind::pod_failure:
-      kernel_.find(setting_.pods[target])->sick_until = now_ + fault.length;
-      return;
+    case FaultKind::pod_failure: kernel_.find(setting_.pods[target])->sick_until = now_ + fault.length; return;
     case FaultKind::cut: {
       if (!places_[target]) return;
       const bool up = fault.detail % 3 != 1;
@@ -114,7 +112,21 @@ void World::heal() {
   }
 }
 
+bool World::can_crash(Part part, int number, bool with_sent) const {
+  const auto index = static_cast<std::size_t>(number);
+  if (part == Part::hook) return criu_[index] && criu_[index]->hook;
+  if (part == Part::agent && !places_[index]) return false;
+  bool found = !with_sent;
+  network_.each_channel([&](Way way, std::uint64_t sender, const Channel& channel) {
+    const bool by_part = part == Part::broker ? way == Way::down || way == Way::news
+                                              : way == Way::up && static_cast<PeerNumber>(sender) == *places_[index];
+    found = found || (by_part && !channel.empty());
+  });
+  return found;
+}
+
 void World::crash(Part part, int number, bool sent_arrives) {
+  remember_crash(part, number, sent_arrives);
   if (part == Part::broker && broker_.core) {
     note([] { return std::string("the broker dies"); });
     broker_.core.reset();

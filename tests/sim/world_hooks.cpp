@@ -30,7 +30,8 @@ void World::criu_turn(int member) {
   if (run.doing == Criu::Next::appear) sockets.insert(sockets.end(), plan.sockets.begin(), plan.sockets.end());
   if (run.doing == Criu::Next::vanish) {
     // One after the other, as tasks die.
-    const auto one = std::ranges::find_if(sockets, [&](const Socket& s) { return std::ranges::count(plan.sockets, s) > 0; });
+    const auto one =
+        std::ranges::find_if(sockets, [&](const Socket& s) { return std::ranges::count(plan.sockets, s) > 0; });
     if (one != sockets.end()) {
       sockets.erase(one);
       run.busy_until = now_ + work_time(milliseconds(10));
@@ -51,9 +52,23 @@ void World::end_criu(int member, bool ok) {
   const RoundId round = criu_[static_cast<std::size_t>(member)]->round;
   const MemberId& id = setting_.members[static_cast<std::size_t>(member)].id;
   note([&] { return "CRIU of " + id.value + " in " + round.value + (ok ? " succeeds" : " fails"); });
+  for (const auto& [number, agent] : agents_) tell_criu_end(number, criu_[static_cast<std::size_t>(member)]->pid);
   criu_[static_cast<std::size_t>(member)].reset();
   if (ok) ++stories_.at(round).succeeded;
   client_.tell_result(round, id, ok, now_);
+}
+
+void World::tell_criu_end(PeerNumber number, int pid) {
+  if (!agents_.at(number).criu_watches.contains(pid)) return;
+  const Duration left = std::max<Duration>(agents_.at(number).stopped.until - now_, {});
+  later(left + microseconds(20), [this, number, pid] {
+    const auto agent = agents_.find(number);
+    if (agent == agents_.end()) return;
+    if (now_ < agent->second.stopped.until) return tell_criu_end(number, pid);  // stopped in between
+    agent->second.criu_watches.erase(pid);
+    agent->second.core->on_criu_gone(pid, static_cast<std::uint64_t>(pid) * 10, agent->second.out);
+    perform_agent(number);
+  });
 }
 
 // --- hooks ----------------------------------------------------------------------------------------------------------
@@ -90,8 +105,14 @@ void World::start_hook(int member) {
   });
   const hook::Patience patience{milliseconds(5'000), setting_.in_doubt};
   Hook& hook = hooks_
-                   .emplace(number, Hook{member, run.criu.action(), run.round,
-                                         hook::Conversation(std::move(event), patience, now_), {}, {}, now_, {}})
+                   .emplace(number, Hook{member,
+                                         run.criu.action(),
+                                         run.round,
+                                         hook::Conversation(std::move(event), patience, now_),
+                                         {},
+                                         {},
+                                         now_,
+                                         {}})
                    .first->second;
   const auto agent = agent_for(member, false);
   if (!agent) return end_hook(number, HookEnd::abort, "no agent is there");
@@ -123,8 +144,8 @@ void World::hook_hears(StreamNumber stream, Packet packet) {
     return do_step(number, hook.talk.on_lost(Error{ErrorCode::unavailable, 0, "the agent has gone", {}}, now_));
   }
   rules_.reaches_hook(hook.member, hook.round, hook.action, *packet.message);
-  hook.envelope = Message{packet.message->round, packet.message->group, packet.message->member, packet.message->sequence,
-                          Alive{}};
+  hook.envelope =
+      Message{packet.message->round, packet.message->group, packet.message->member, packet.message->sequence, Alive{}};
   do_step(number, hook.talk.on(std::move(*packet.message), now_));
 }
 
@@ -173,7 +194,9 @@ void World::connect_again(HookNumber number, Hook& hook) {
 void World::end_hook(HookNumber number, HookEnd end, const std::string& why) {
   const Hook hook = std::move(hooks_.at(number));
   note([&] {
-    const std::string how = end == HookEnd::go ? " exits with 0" : end == HookEnd::abort ? " exits with 1: " + why : " is killed";
+    const std::string how = end == HookEnd::go      ? " exits with 0"
+                            : end == HookEnd::abort ? " exits with 1: " + why
+                                                    : " is killed";
     return "hook " + std::to_string(number) + how;
   });
   hooks_.erase(number);

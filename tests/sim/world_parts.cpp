@@ -81,7 +81,8 @@ PeerNumber World::start_agent(int place) {
     settings.hello.boot_id = plan.boot_id;
     settings.hello.whole_node = plan.pods.empty();
     places_[static_cast<std::size_t>(place)] = number;
-    for (const int pod : plan.pods) settings.hello.pods.push_back(setting_.pods[static_cast<std::size_t>(pod)].netns_inode);
+    for (const int pod : plan.pods)
+      settings.hello.pods.push_back(setting_.pods[static_cast<std::size_t>(pod)].netns_inode);
   }
   agent.core = std::make_unique<agent::AgentCore>(settings, *agent.pods, now_);
   note([&] { return "agent p" + std::to_string(number) + " starts: " + settings.hello.name; });
@@ -108,8 +109,8 @@ void World::clear_leftovers(Agent& agent) {
   agent.cleared = true;
   const AgentSetting& plan = setting_.agents[static_cast<std::size_t>(agent.place)];
   for (std::size_t pod = 0; pod < setting_.pods.size(); ++pod) {
-    const bool own = plan.pods.empty() ? setting_.pods[pod].boot_id == plan.boot_id
-                                       : plan.pods.front() == static_cast<int>(pod);
+    const bool own =
+        plan.pods.empty() ? setting_.pods[pod].boot_id == plan.boot_id : plan.pods.front() == static_cast<int>(pod);
     if (own) (void)agent.pods->prepare({setting_.pods[pod], 0, {}}).has_value();
   }
 }
@@ -123,6 +124,8 @@ void World::perform(PeerNumber number, Agent& agent, const agent::Action& action
     if (!answer->last) return;
     agent.streams.erase(answer->hook);
     network_.close_by_agent(answer->hook, now_);
+  } else if (const auto* watch = std::get_if<agent::WatchCriu>(&action)) {
+    agent.criu_watches.insert(watch->pid);
   } else if (const auto* line = std::get_if<agent::LogLine>(&action)) {
     note([&] { return "agent p" + std::to_string(number) + ": " + line->text; });
   }

@@ -299,6 +299,21 @@ TEST(TheEndOfARound, OpensItsPodsAndAnswersItsHooks) {
   }
 }
 
+TEST(AHookWithoutNames, IsToldThemBeforeItsVoteCanBeOut) {
+  Rig rig;
+  (void)rig.join();
+  const Actions event = rig.hook_says(1, {{}, {}, {}, 1, HookEvent{HookAction::post_dump, pod(1), 77, 5, 201, "c1", {}, {}}});
+  const std::uint64_t number = event.to_broker().at(0).sequence;
+  const Actions bound = rig.broker_says({kRound, kGroup, member(1), number, Pending{}});
+  EXPECT_EQ(bound.lines(), Lines{"broker < HookEvent post-dump m1"}) << "said again with them";
+  const auto told = bound.to_hook(1);
+  ASSERT_EQ(told.size(), 1U);
+  EXPECT_TRUE(std::holds_alternative<Alive>(told[0].body));
+  EXPECT_EQ(told[0].round, kRound);
+  EXPECT_EQ(told[0].member, member(1));
+  EXPECT_TRUE(rig.broker_says({kRound, kGroup, member(1), number, Pending{}}).to_hook(1).empty()) << "once";
+}
+
 TEST(ShuttingDown, AbortsEveryHookAndLeavesUndecidedPodsToTheirLease) {
   Rig rig;
   (void)rig.join();

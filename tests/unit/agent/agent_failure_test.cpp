@@ -59,6 +59,14 @@ TEST(ASilentBroker, AfterTheVoteIsWaitedForUntilTheDoubtIsOver) {
   EXPECT_TRUE(rig.network.locked.empty());
 }
 
+TEST(ASilentBroker, IsWaitedForByARestoreThatAnotherAgentVotesFor) {
+  Rig rig;  // as a relay: the member's pod was locked by another agent
+  (void)rig.join();
+  (void)rig.hook(1, HookAction::post_restore, 1);
+  EXPECT_FALSE(said(rig.pass(kSilence, false), "hook 1 < Answer abort m1, last"));
+  EXPECT_TRUE(said(rig.pass(milliseconds(7'000), false), "hook 1 < Answer abort m1, last"));
+}
+
 TEST(ASilentBroker, ThatComesBackInTimeStillDecides) {
   Rig rig;
   (void)rig.join();

@@ -180,6 +180,62 @@ TEST_P(JournalTest, AnUnreadableJournalIsNotGuessedAt) {
   EXPECT_TRUE(std::holds_alternative<Welcome>(told[0].body));
 }
 
+TEST_P(JournalTest, AJournalThatCanBeReadAgainIsTakenUpThen) {
+  at(kLastPhase);
+  journal_.unreadable = true;
+  Rig second(journal_);
+  second.everybody_says_hello(2);
+  const auto refused = second.say(kClient, {RoundId("r-2"), kGroup, {}, 8, plan(GetParam(), 2)}).sent_to(kClient);
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_TRUE(std::holds_alternative<Refused>(refused[0].body)) << "the group may have an unfinished round";
+  journal_.unreadable = false;
+  const auto early = repeat_vote(second).sent_to(agent(1));
+  EXPECT_TRUE(std::holds_alternative<Pending>(early.back().body)) << "an unfinished round is not one that never was";
+  (void)second.pass(milliseconds(1'000), 2);
+  const Actions answer = repeat_vote(second);
+  const Release* release = release_to(answer, agent(1));
+  ASSERT_NE(release, nullptr);
+  EXPECT_EQ(release->verdict, Verdict::go);
+  EXPECT_EQ(second.status().state, RoundState::committed);
+}
+
+TEST_P(JournalTest, AHookInDoubtIsToldTheDecisionAfterTheEndToo) {
+  at(kLastPhase);
+  Rig second(journal_);
+  second.everybody_says_hello(2);
+  (void)second.pass(milliseconds(plan(GetParam(), 2).deadlines.finish_ms + 1'000), 2);
+  ASSERT_EQ(second.status().state, RoundState::complete) << "no hook has come: whose CRIUs these are is not known";
+  HookEvent event = hook(action_of(GetParam(), kCommitPhase), 1);
+  event.in_doubt = true;
+  const Actions answer = second.say(agent(1), 1, event);
+  const Release* release = release_to(answer, agent(1));
+  ASSERT_NE(release, nullptr);
+  EXPECT_EQ(release->verdict, Verdict::go);
+}
+
+TEST_P(JournalTest, ANamelessHookIsNotTakenForOneOfARoundThatWasTakenOver) {
+  at(kLastPhase);
+  Rig second(journal_);
+  second.everybody_says_hello(2);
+  const HookEvent event = hook(action_of(GetParam(), kCommitPhase), 1);
+  const Actions answer = second.say(agent(1), Message{{}, kGroup, member(1), 7, event});
+  const Release* release = release_to(answer, agent(1));
+  ASSERT_NE(release, nullptr);
+  EXPECT_EQ(release->verdict, Verdict::abort);
+}
+
+TEST_P(JournalTest, ANamelessHookHearsItsNamesBeforeItsVoteIsAskedFor) {
+  at(kCommitPhase);
+  const HookEvent event = hook(action_of(GetParam(), kCommitPhase), 1);
+  const auto named = rig_.say(agent(1), Message{{}, kGroup, member(1), 7, event}).sent_to(agent(1));
+  ASSERT_EQ(named.size(), 1U);
+  EXPECT_TRUE(std::holds_alternative<Pending>(named[0].body));
+  EXPECT_EQ(named[0].round, kRound);
+  const auto ordered = rig_.say(agent(1), Message{kRound, kGroup, member(1), 7, event}).sent_to(agent(1));
+  ASSERT_EQ(ordered.size(), 1U);
+  EXPECT_TRUE(std::holds_alternative<Order>(ordered[0].body));
+}
+
 TEST_P(JournalTest, AnUnknownRoundWasNeverDecided) {
   const Actions answer = repeat_vote(rig_);
   const Release* release = release_to(answer, agent(1));

@@ -82,6 +82,17 @@ const std::vector<Cause>& causes() {
          return rig.time();
        },
        "the broker stood still for 3100 ms", {}},
+      {"broker stood still nearly as long as agents wait, who had heard it before", Operation::dump, 2,
+       [](Rig& rig) {
+         rig.sleep(milliseconds(2'100));
+         return rig.time();
+       },
+       "the broker stood still for 2100 ms", {}},
+      {"agent has given the broker up, which still hears it", Operation::dump, 2,
+       [](Rig& rig) {
+         return rig.hello(agent(1), Hello{Role::agent, "agent-1", "boot-1", {pod(1).netns_inode}, false, {kRound}});
+       },
+       "agent agent-1 has not heard this broker for too long", member(1)},
   };
   return all;
 }

@@ -122,6 +122,18 @@ TEST(Conversation, LooksForTheVerdictOnceItMayHaveVoted) {
   }
 }
 
+TEST(Conversation, LearnsItsNamesFromWhatItHears) {
+  HookEvent event;
+  event.action = HookAction::post_restore;
+  Conversation talk({{}, {}, {}, 1, std::move(event)}, kPatience, kBegin);
+  EXPECT_EQ(talk.on(message(Alive{}, "r2"), kBegin).kind, Step::Kind::wait);
+  EXPECT_EQ(talk.on_lost(kLost, kBegin).kind, Step::Kind::wait);
+  EXPECT_EQ(talk.event().round, RoundId("r2")) << "whoever is asked next has to know which round it is about";
+  EXPECT_EQ(talk.event().group, GroupId("shop"));
+  EXPECT_EQ(talk.event().member, MemberId("db"));
+  EXPECT_EQ(talk.on(message(Answer{Verdict::go, ""}, "r3"), kBegin).kind, Step::Kind::abort);
+}
+
 TEST(Conversation, IsNotInDoubtBeforeTheRecordIsThere) {
   Conversation talk = talk_in(HookAction::post_dump);
   EXPECT_EQ(talk.on(message(Store{Blob{"bytes"}}), kBegin).kind, Step::Kind::store);
