@@ -207,8 +207,8 @@ TEST_P(Crash, CriuKilledBetweenTwoHooks) {
   };
   EXPECT_TRUE(wait_until(aborted, 2s)) << "the commit's deadline is ten times as long";
   round.signal(SIGCONT);
+  // What becomes of the bystander itself is not lockstep's: a CRIU that is killed may leave its own code in the task.
   EXPECT_EQ(expect_free_again(cluster, traffic, round), 1);
-  EXPECT_TRUE(bystander.running());
   expect_next_round_clean(cluster, traffic, cluster.write_group(traffic.group(), kShortBounds));
 }
 
