@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need, builds, and runs them: unit, netns, and end to end with a real CRIU.
+# Installs what the tests need, builds, and runs them: unit, simulated, netns, and end to end with a real CRIU.
 set -euo pipefail
 # shellcheck source=../deploy/packages.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../deploy/packages.sh"
@@ -9,7 +9,7 @@ usage() {
 usage: bash tests/run.sh [--preset NAME] [--label REGEX] [-R REGEX]
 
   --preset NAME   how to build: release (default), dev, asan-ubsan, tsan (CMakePresets.json)
-  --label REGEX   only the tests with such a label: unit, netns, e2e
+  --label REGEX   only the tests with such a label: unit, sim, netns, e2e
   -R REGEX        only the tests with such a name
   --help          this text
 
