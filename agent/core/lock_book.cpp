@@ -48,15 +48,6 @@ Result<void> LockBook::let_go_round(const RoundId& round) {
   return first;
 }
 
-Result<void> LockBook::let_go_all() {
-  Result<void> first;
-  for (const RoundId& round : rounds()) {
-    auto done = let_go_round(round);
-    if (!done && first) first = done;
-  }
-  return first;
-}
-
 std::vector<Holder> LockBook::on_time(TimePoint now) {
   std::vector<Holder> lapsed;
   for (auto lock = locks_.begin(); lock != locks_.end();) {

@@ -30,9 +30,8 @@ class LockBook {
   /// Gives one share back; no error when there is none. On an error the share is given back all the same, and the pod
   /// opens with its lease.
   Result<void> let_go(const Holder& holder);
-  /// Gives back every share of a round, or of all rounds. The first error is the result, all are tried.
+  /// Gives back every share of a round. The first error is the result, all are tried.
   Result<void> let_go_round(const RoundId& round);
-  Result<void> let_go_all();
 
   /// Renews what is due. Returns the holders of pods whose lease ran out unrenewed (this process was stopped, or the
   /// kernel refused): they hold nothing any more.

@@ -51,7 +51,7 @@ TEST_F(Book, GivesBackARoundAndNoOther) {
   EXPECT_EQ(book_.rounds().size(), 2U);
   EXPECT_TRUE(book_.let_go_round(kRound));
   EXPECT_EQ(network_.locked, std::set<std::uint64_t>{1001});
-  EXPECT_TRUE(book_.let_go_all());
+  EXPECT_TRUE(book_.let_go_round(other.round));
   EXPECT_TRUE(network_.locked.empty());
 }
 
