@@ -21,11 +21,11 @@ std::string the_member(const ReadyMember& ready) { return "member \"" + ready.me
 Result<void> sync_images(const std::vector<ReadyMember>& members) {
   std::set<dev_t> done;
   for (const ReadyMember& ready : members) {
-    const std::string& images = ready.member->images;
-    const Fd folder(::open(images.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const std::string& images = ready.archive.empty() ? ready.images : ready.archive;
+    const Fd file(::open(images.c_str(), O_RDONLY | O_CLOEXEC));
     struct stat info {};
-    if (!folder || ::fstat(folder.get(), &info) != 0) return fail_errno("open " + images);
-    if (done.insert(info.st_dev).second && ::syncfs(folder.get()) != 0) return fail_errno("syncfs " + images);
+    if (!file || ::fstat(file.get(), &info) != 0) return fail_errno("open " + images);
+    if (done.insert(info.st_dev).second && ::syncfs(file.get()) != 0) return fail_errno("syncfs " + images);
   }
   return {};
 }
@@ -54,7 +54,7 @@ void check_running(const std::vector<ReadyMember>& members, Report& report) {
 void tell_from_records(const std::vector<ReadyMember>& members, Report& report) {
   std::size_t found = 0;
   for (const ReadyMember& ready : members) {
-    const auto record = read_record(ready.member->images);
+    const auto record = read_record(ready.images);
     if (record && record->round == report.round) ++found;
   }
   const std::string count = std::to_string(found) + " of " + std::to_string(members.size()) + " members";
@@ -64,9 +64,9 @@ void tell_from_records(const std::vector<ReadyMember>& members, Report& report) 
 }
 
 void after_restored(const ReadyMember& ready, MemberReport& member, Report& report) {
-  const auto pid = read_pidfile(restored_pidfile(*ready.member));
+  const auto pid = driver_of(*ready.member).restored_pid(ready);
   if (!pid) {
-    report.notes.push_back(the_member(ready) + ": CRIU has left no pid: " + pid.error().message());
+    report.notes.push_back(the_member(ready) + ": its restored process is not known: " + pid.error().message());
     return;
   }
   member.pid = *pid;
@@ -78,10 +78,10 @@ void after_restored(const ReadyMember& ready, MemberReport& member, Report& repo
 }
 
 void check_nothing_left(const ReadyMember& ready, Report& report) {
-  const auto pid = read_pidfile(restored_pidfile(*ready.member));
+  const auto pid = driver_of(*ready.member).restored_pid(ready);
   if (!pid || !is_running(*pid)) return;
-  report.notes.push_back(the_member(ready) + ": CRIU has left process " + std::to_string(*pid) +
-                         " behind, which must not run on without the others: kill it");
+  report.notes.push_back(the_member(ready) + ": there is process " + std::to_string(*pid) +
+                         " of its restore left, which must not run on without the others: kill it");
 }
 
 }  // namespace
@@ -112,7 +112,7 @@ void after_restore(const std::vector<ReadyMember>& members, Report& report) {
       check_nothing_left(members[i], report);
     }
     // It has served its purpose; the next restore would stumble over it.
-    if (auto removed = remove_file(restored_pidfile(*members[i].member)); !removed) {
+    if (auto removed = remove_file(restored_pidfile(members[i].images)); !removed) {
       report.notes.push_back(removed.error().message());
     }
   }

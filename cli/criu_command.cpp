@@ -47,13 +47,13 @@ CriuCommand restore_command(const RoundContext& context, const GroupMember& memb
   CriuCommand command = common_command(context, member, pod, Operation::restore);
   const std::string inherit = "fd[" + std::to_string(kPodFd) + "]:" + std::string(kPodKey);
   command.argv.insert(command.argv.end(),
-                      {"--restore-detached", "--inherit-fd", inherit, "--pidfile", restored_pidfile(member)});
+                      {"--restore-detached", "--inherit-fd", inherit, "--pidfile", restored_pidfile(member.images)});
   command.pod_fd = pod_fd;
   add_member_options(command, member);
   return command;
 }
 
-std::string restored_pidfile(const GroupMember& member) { return member.images + "/restored.pid"; }
+std::string restored_pidfile(const std::string& images) { return images + "/restored.pid"; }
 
 std::string CriuVersion::text() const {
   return std::to_string(major) + "." + std::to_string(minor) + (patch != 0 ? "." + std::to_string(patch) : "");
@@ -94,7 +94,7 @@ std::string error_lines(std::string_view log, std::size_t limit) {
     const std::size_t end = log.find('\n');
     const std::string_view line = log.substr(0, end);
     log.remove_prefix(end == std::string_view::npos ? log.size() : end + 1);
-    const bool telling = line.find("Error (") != std::string_view::npos || line.find("lockstep") == 0;
+    const bool telling = line.find("Error (") != std::string_view::npos || line.starts_with("lockstep") || line.starts_with("Error: ");
     if (!telling || is_harmless(line) || line == previous) continue;
     previous = line;
     found += (found.empty() ? "" : "\n") + std::string(line);

@@ -39,10 +39,10 @@ struct RoundContext {
 
 [[nodiscard]] CriuCommand dump_command(const RoundContext& context, const GroupMember& member, pid_t pid,
                                        const PodId& pod, bool leave_running);
-/// `pod_fd` is the target namespace. CRIU writes the root task's pid to restored_pidfile(member), which must not exist.
+/// `pod_fd` is the target namespace. CRIU writes the root task's pid to restored_pidfile(images), which must not exist.
 [[nodiscard]] CriuCommand restore_command(const RoundContext& context, const GroupMember& member, const PodId& pod,
                                           int pod_fd);
-[[nodiscard]] std::string restored_pidfile(const GroupMember& member);
+[[nodiscard]] std::string restored_pidfile(const std::string& images);
 
 struct CriuVersion {
   int major = 0;
@@ -60,7 +60,7 @@ inline constexpr CriuVersion kCriuForNewKernels{4, 2, 0};
 /// Reads what `criu --version` prints ("Version: 4.2.1"); invalid for anything else.
 [[nodiscard]] Result<CriuVersion> parse_criu_version(std::string_view output);
 
-/// Out of a CRIU log: the lines that tell why it failed, its own errors and the hook's words, at most `limit` bytes,
+/// Out of a log: the lines that tell why it failed, CRIU's and Podman's errors and the hook's words, at most `limit` bytes,
 /// the last ones where there are more. Empty when there are none. Errors that stop nothing are left out.
 [[nodiscard]] std::string error_lines(std::string_view log, std::size_t limit);
 

@@ -4,6 +4,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <ctime>
@@ -44,31 +45,39 @@ RoundPlan make_plan(Operation operation, const GroupOptions& options, const Grou
   plan.open.policy = group.policy;
   const RoundContext context{plan.round, plan.group, preflight.hook, group.socket_dir, broker};
   for (const ReadyMember& ready : preflight.members) {
-    const GroupMember& member = *ready.member;
+    const MemberDriver& driver = driver_of(*ready.member);
     plan.open.members.push_back(
-        RoundMember{member.id, ready.pod, ready.netns_path, member.container, member.policy});
-    plan.commands.push_back(operation == Operation::dump
-                                ? dump_command(context, member, ready.pid, ready.pod, options.leave_running)
-                                : restore_command(context, member, ready.pod, ready.netns.get()));
+        RoundMember{ready.member->id, ready.pod, ready.netns_path, ready.container, ready.member->policy});
+    plan.commands.push_back(operation == Operation::dump ? driver.dump(context, ready, options.leave_running)
+                                                         : driver.restore(context, ready));
   }
   return plan;
 }
 
 /// A committed checkpoint has to be one consistent cut; that is looked up in the images, not believed.
-void prove(Report& report) {
+void prove(const Preflight& preflight, Report& report) {
   if (verdict_of(report) != RoundVerdict::committed) return;
   std::vector<std::string> folders;
-  for (const MemberReport& member : report.members) folders.push_back(member.images);
+  for (const ReadyMember& ready : preflight.members) folders.push_back(ready.images);
   const auto cut = verify_images(folders);
   report.proof = cut ? cut_line(*cut) : cut.error().message();
   report.proven = cut && cut->consistent();
+}
+
+/// An archive is written when the round is over already, and that may take long.
+RoundPatience patience_with(const Preflight& preflight) {
+  constexpr milliseconds kArchive{3'600'000};
+  RoundPatience patience;
+  const bool exports = std::ranges::any_of(preflight.members, [](const auto& ready) { return !ready.archive.empty(); });
+  if (exports) patience.criu_after_round = kArchive;
+  return patience;
 }
 
 /// Opens the round and sees it through. Between the opening and the first CRIU the images folders are cleared of what
 /// an earlier round left: not before, since they may be those of a round that is still running.
 Result<Report> run_round(Operation operation, BrokerClient& broker, const RoundPlan& plan, const Preflight& preflight,
                          Display& display, const Fd& signals) {
-  RoundDriver driver(broker, plan, display, signals);
+  RoundDriver driver(broker, plan, display, signals, patience_with(preflight));
   if (auto opened = driver.open(); !opened) return Failure(opened.error());
   if (auto cleared = clear_images(operation, preflight.members); !cleared) {
     driver.give_up(cleared.error().message());
@@ -77,14 +86,15 @@ Result<Report> run_round(Operation operation, BrokerClient& broker, const RoundP
   Report report{plan.round, plan.group, driver.run(), {}, {}, {}};
   for (std::size_t i = 0; i < preflight.members.size(); ++i) {
     const ReadyMember& ready = preflight.members[i];
-    MemberReport member{ready.member->images, plan.commands[i].log, 0, report.outcome.runs[i], {}};
+    MemberReport member{
+        ready.archive.empty() ? ready.images : ready.archive, plan.commands[i].log, 0, report.outcome.runs[i], {}};
     if (operation == Operation::dump) member.pid = ready.pid;
-    if (auto times = read_criu_stats(member.images, operation); times && member.run.ok()) member.times = *times;
+    if (auto times = read_criu_stats(ready.work, operation); times && member.run.ok()) member.times = *times;
     report.members.push_back(std::move(member));
   }
   if (operation == Operation::dump) {
     after_checkpoint(preflight.members, report);
-    prove(report);
+    prove(preflight, report);
   } else {
     after_restore(preflight.members, report);
   }

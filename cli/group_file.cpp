@@ -5,7 +5,9 @@
 #include <chrono>
 #include <filesystem>
 #include <map>
+#include <span>
 
+#include "cli/images_archive.hpp"
 #include "common/config.hpp"
 #include "common/endpoints.hpp"
 
@@ -23,6 +25,8 @@ constexpr milliseconds kLongestWait = 1h;
 constexpr std::array<std::string_view, 8> kOwnOptions{"--action-script", "--network-lock",  "--images-dir",
                                                       "--tree",          "--leave-running", "--leave-stopped",
                                                       "--tcp-close",     "--log-file"};
+constexpr std::array<std::string_view, 12> kOwnPodmanOptions{
+    "--export", "-e", "--import", "-i", "--compress", "-c", "--leave-running", "-R", "--keep", "-k", "--pod", "--name"};
 
 std::string absolute(const std::filesystem::path& folder, const std::string& path) {
   return path.empty() ? path : (folder / path).lexically_normal().string();
@@ -65,32 +69,45 @@ void read_deadlines(Config& config, Deadlines& deadlines) {
   read_duration(*section, "finish", deadlines.finish_ms, 100ms);
 }
 
-void read_criu(Config& config, const std::filesystem::path& folder, std::vector<std::string>& command) {
-  config.texts("criu", command, true);
-  if (command.empty()) return config.complain("criu", "is an empty list; name the program");
+/// A program and its first arguments.
+void read_command(Config& config, std::string_view key, const std::filesystem::path& folder,
+                  std::vector<std::string>& command) {
+  config.texts(key, command, true);
+  if (command.empty()) return config.complain(key, "is an empty list; name the program");
   command.front() = program(folder, command.front());
 }
 
-void read_criu_options(Config& config, std::vector<std::string>& options) {
+void read_options(Config& config, std::string_view key, std::span<const std::string_view> own,
+                  std::vector<std::string>& options) {
   std::vector<std::string> more;
-  config.texts("criu_options", more);
+  config.texts(key, more);
   for (const auto& option : more) {
     const std::string_view word = std::string_view(option).substr(0, option.find('='));
-    if (std::find(kOwnOptions.begin(), kOwnOptions.end(), word) == kOwnOptions.end()) continue;
-    return config.complain("criu_options", std::string(word) + " is set by lockstep, or would undo what it does");
+    if (std::ranges::find(own, word) == own.end()) continue;
+    return config.complain(key, std::string(word) + " is set by lockstep, or would undo what it does");
   }
   options.insert(options.end(), more.begin(), more.end());
 }
 
+/// The same keys for the group and for a member.
+void read_driver(Config& config, const std::filesystem::path& folder, GroupMember& member) {
+  config.choice("driver", member.driver, {{"criu", Driver::criu}, {"podman", Driver::podman}});
+  read_command(config, "criu", folder, member.criu);
+  read_options(config, "criu_options", kOwnOptions, member.criu_options);
+  read_command(config, "podman", folder, member.podman);
+  read_options(config, "podman_options", kOwnPodmanOptions, member.podman_options);
+}
+
 /// What happens to connections: the same words for the group and for a member.
 void read_policy(Config& config, ConnectionPolicy& policy) {
-  config.choice("external", policy.external, {{"close", ExternalPolicy::close}, {"keep", ExternalPolicy::keep},
-                                              {"refuse", ExternalPolicy::refuse}});
-  config.choice("ambiguous", policy.ambiguous, {{"external", AmbiguousPolicy::external},
-                                                {"internal", AmbiguousPolicy::internal},
-                                                {"refuse", AmbiguousPolicy::refuse}});
-  config.choice("revalidate", policy.revalidation, {{"strict", RevalidationPolicy::strict},
-                                                    {"warn", RevalidationPolicy::warn}});
+  config.choice("external", policy.external,
+                {{"close", ExternalPolicy::close}, {"keep", ExternalPolicy::keep}, {"refuse", ExternalPolicy::refuse}});
+  config.choice("ambiguous", policy.ambiguous,
+                {{"external", AmbiguousPolicy::external},
+                 {"internal", AmbiguousPolicy::internal},
+                 {"refuse", AmbiguousPolicy::refuse}});
+  config.choice("revalidate", policy.revalidation,
+                {{"strict", RevalidationPolicy::strict}, {"warn", RevalidationPolicy::warn}});
   std::vector<std::string> rules;
   config.texts("external_allow", rules, true);
   for (const std::string& text : rules) {
@@ -102,9 +119,8 @@ void read_policy(Config& config, ConnectionPolicy& policy) {
   }
 }
 
-GroupMember read_member(Config& config, const std::filesystem::path& folder, const GroupMember& defaults) {
-  GroupMember member = defaults;
-  read_name(config, "id", member.id.value);
+/// A process tree: named by its root's pid, and its images by a folder.
+void read_tree(Config& config, const std::filesystem::path& folder, GroupMember& member) {
   if (config.has("pid") && config.has("pidfile")) {
     config.complain("pid", "name the tree by pid or by pidfile, not by both");
   } else if (!config.has("pid") && !config.has("pidfile")) {
@@ -121,10 +137,47 @@ GroupMember read_member(Config& config, const std::filesystem::path& folder, con
   if (!member.container.empty() && !is_valid_name(member.container)) {
     config.complain("container", "expected a container id, or its beginning");
   }
-  read_policy(config, member.policy);
-  read_criu(config, folder, member.criu);
-  read_criu_options(config, member.criu_options);
   for (auto* path : {&member.pidfile, &member.images, &member.pod}) *path = absolute(folder, *path);
+}
+
+/// A container of Podman's. Its images have their place, unless they are to be exported.
+void read_container(Config& config, const std::filesystem::path& folder, GroupMember& member) {
+  config.require("container");
+  config.text("container", member.container);
+  if (!member.container.empty() && !is_valid_name(member.container)) {
+    config.complain("container", "expected a container's name or id");
+  }
+  for (const std::string_view key : {"pid", "pidfile"}) {
+    std::string unused;
+    config.text(key, unused);
+    if (config.has(key)) config.complain(key, "is for \"driver: criu\"; Podman knows its container's process");
+  }
+  config.text("images", member.images);
+  member.images = absolute(folder, member.images);
+  if (!member.images.empty() && compression_of(member.images).empty()) {
+    config.complain("images",
+                    "expected an archive (.tar, .tar.gz, .tar.zst); without this key the images stay in "
+                    "Podman's own folder");
+  }
+  config.text("pod", member.pod);
+  if (!member.pod.empty() && !is_valid_name(member.pod)) config.complain("pod", "expected a pod's name or id");
+  if (!member.pod.empty() && member.images.empty()) {
+    config.complain("pod",
+                    "is for containers that are restored from an archive (\"images\"); others come back in "
+                    "their own pod");
+  }
+}
+
+GroupMember read_member(Config& config, const std::filesystem::path& folder, const GroupMember& defaults) {
+  GroupMember member = defaults;
+  read_name(config, "id", member.id.value);
+  read_driver(config, folder, member);
+  if (member.driver == Driver::podman) {
+    read_container(config, folder, member);
+  } else {
+    read_tree(config, folder, member);
+  }
+  read_policy(config, member.policy);
   return member;
 }
 
@@ -147,6 +200,7 @@ void check_distinct(std::vector<Config>& configs, std::vector<GroupMember>& memb
     member.images = without_slash(member.images);
     claim(configs[i], "id", member.id.value, "#" + std::to_string(i));
     claim(configs[i], "images", member.images, member.id.value);
+    if (member.driver == Driver::podman) claim(configs[i], "container", member.container, member.id.value);
     claim(configs[i], "pidfile", member.pidfile, member.id.value);
     if (member.pid) claim(configs[i], "pid", std::to_string(*member.pid), member.id.value);
   }
@@ -155,8 +209,8 @@ void check_distinct(std::vector<Config>& configs, std::vector<GroupMember>& memb
 void read_members(Config& config, const std::filesystem::path& folder, GroupFile& group) {
   GroupMember defaults;
   defaults.criu = {"criu"};
-  read_criu(config, folder, defaults.criu);
-  read_criu_options(config, defaults.criu_options);
+  defaults.podman = {"podman"};
+  read_driver(config, folder, defaults);
   config.require("members");
   auto sections = config.sections("members");
   if (config.has("members") && sections.empty()) config.complain("members", "a group has at least one member");

@@ -15,17 +15,23 @@
 
 namespace lockstep::cli {
 
+/// What dumps and restores a member (member_driver.hpp).
+enum class Driver : std::uint8_t { criu, podman };
+
 /// One member as the file names it, with the group's defaults filled in and every path made absolute.
 struct GroupMember {
   MemberId id;
-  std::optional<pid_t> pid;  ///< either this
+  Driver driver = Driver::criu;
+  std::optional<pid_t> pid;  ///< criu: either this
   std::string pidfile;       ///< or this
-  std::string images;
-  std::string pod;  ///< the namespace to restore into; empty: the one it was dumped from
-  std::string container;
-  std::vector<std::string> criu;          ///< the command: a program and its first arguments; never empty
-  std::vector<std::string> criu_options;  ///< the group's, then its own
-  ConnectionPolicy policy;                ///< what it says itself; the rest is the group's
+  std::string images;        ///< criu: a folder. podman: an archive; empty: Podman's own folder for the container
+  std::string pod;           ///< to restore into. criu: a namespace; empty: the one it was dumped from. podman: a pod
+  std::string container;     ///< criu: its id, may be empty. podman: its name or id
+  std::vector<std::string> criu;            ///< the command: a program and its first arguments; never empty
+  std::vector<std::string> criu_options;    ///< the group's, then its own
+  std::vector<std::string> podman;          ///< the command; never empty
+  std::vector<std::string> podman_options;  ///< of `container checkpoint` and `container restore`
+  ConnectionPolicy policy;                  ///< what it says itself; the rest is the group's
 };
 
 struct GroupFile {

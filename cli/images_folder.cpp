@@ -28,7 +28,7 @@ Result<void> park_tracking_images(const ReadyMember& ready) {
   const bool same_pod = ready.record && ready.record->pod == ready.pod;
   std::vector<std::filesystem::path> found;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(ready.member->images, error)) {
+  for (const auto& entry : std::filesystem::directory_iterator(ready.images, error)) {
     if (is_tracking_image(entry.path().filename())) found.push_back(entry.path());
   }
   for (const std::filesystem::path& path : found) {
@@ -38,7 +38,7 @@ Result<void> park_tracking_images(const ReadyMember& ready) {
                                        : path.string().substr(0, path.string().size() - kParked.size());
     std::filesystem::rename(path, other, error);
   }
-  if (error) return fail(ErrorCode::system, "connection-tracking images in " + ready.member->images, error.message());
+  if (error) return fail(ErrorCode::system, "connection-tracking images in " + ready.images, error.message());
   return {};
 }
 
@@ -65,6 +65,8 @@ Result<std::vector<std::string>> old_images(const std::string& folder) {
     const bool parked = is_tracking_image(path.filename()) && path.extension() == kParked;
     if (parked || (is_criu_folder && entry.is_regular_file(error) && is_image(path))) found.push_back(path);
   }
+  // Podman makes its folder when it needs it.
+  if (error == std::errc::no_such_file_or_directory) return std::vector<std::string>{};
   if (error) return fail(ErrorCode::system, "list " + folder, error.message());
   // The inventory goes last: without it the rest would not be known for images if this was interrupted.
   std::ranges::partition(found, [](const std::string& path) { return !path.ends_with("/inventory.img"); });
@@ -72,13 +74,14 @@ Result<std::vector<std::string>> old_images(const std::string& folder) {
 }
 
 Result<std::vector<std::string>> stale_files(Operation operation, const ReadyMember& ready) {
-  const std::string folder = ready.member->images + "/";
-  if (operation == Operation::restore) return std::vector{folder + "stats-restore", restored_pidfile(*ready.member)};
-  auto images = old_images(ready.member->images);
+  const std::string folder = ready.images + "/";
+  const std::string work = ready.work + "/";
+  if (operation == Operation::restore) return std::vector{work + "stats-restore", restored_pidfile(ready.images)};
+  auto images = old_images(ready.images);
   if (!images) return images;
   // The record first: never images of one round beside the record of another.
   std::vector<std::string> stale{folder + std::string(kRecordFile), folder + std::string(kRecordPartFile),
-                                 folder + "stats-dump"};
+                                 work + "stats-dump"};
   stale.insert(stale.end(), images->begin(), images->end());
   return stale;
 }

@@ -146,7 +146,7 @@ CLI::App* add_show(CLI::App& app, ShowOptions& options) {
 
 CLI::App* add_verify(CLI::App& app, VerifyOptions& options) {
   CLI::App* command = app.add_subcommand("verify", "Prove that a round's images are one consistent cut");
-  command->add_option("IMAGES", options.images, "The members' images folders")->required();
+  command->add_option("IMAGES", options.images, "The members' images folders, or archives")->required();
   add_output(*command, options.json);
   command->add_flag("-q,--quiet", options.quiet, "The result's line alone");
   command->footer(kVerifyExamples);
@@ -155,7 +155,7 @@ CLI::App* add_verify(CLI::App& app, VerifyOptions& options) {
 
 CLI::App* add_connections(CLI::App& app, ConnectionsOptions& options) {
   CLI::App* command = app.add_subcommand("connections", "Show who was connected with whom when a group was dumped");
-  command->add_option("SOURCE", options.sources, "A group's file, or the members' images folders")->required();
+  command->add_option("SOURCE", options.sources, "A group's file, or the members' images folders or archives")->required();
   const std::map<std::string, GraphFormat> formats{
       {"text", GraphFormat::text}, {"json", GraphFormat::json}, {"dot", GraphFormat::dot}};
   command->add_option("--output", options.format, "How to print them: text, json, or dot for Graphviz (default: text)")

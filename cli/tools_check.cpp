@@ -61,7 +61,7 @@ Result<std::vector<std::string>> check_criu(const GroupFile& group) {
   utsname kernel{};
   ::uname(&kernel);
   for (const GroupMember& member : group.members) {
-    if (known.contains(member.criu)) continue;
+    if (member.driver != Driver::criu || known.contains(member.criu)) continue;
     const auto version = version_of(member);
     if (!version) return Failure(version.error());
     known.emplace(member.criu, *version);

@@ -89,6 +89,8 @@ TEST(ErrorLines, AreTheTellingOnes) {
   EXPECT_EQ(error_lines(log, 4096),
             "lockstep-hook: pre-dump: no agent\n(00.003) Error (criu/cr-dump.c:2): failed\n"
             "(00.005) Error (criu/cr-dump.c:3): Dumping FAILED.");
+  EXPECT_EQ(error_lines("time=\"now\" level=warning msg=\"x\"\nError: no such container\n", 100),
+            "Error: no such container");
   EXPECT_EQ(error_lines("", 100), "");
   EXPECT_EQ(error_lines("all is well\n\n", 100), "");
 }

@@ -61,6 +61,54 @@ members:
   EXPECT_EQ(client.criu_options, std::vector<std::string>{"--shell-job"});
 }
 
+TEST(GroupFile, NamesContainers) {
+  const auto group = parse(R"(
+group: shop
+driver: podman
+podman: [podman, --runtime, runc]
+podman_options: [--print-stats]
+members:
+  - {id: web, container: shop-web}
+  - {id: database, container: 0123abcd, images: saved/database.tar.zst, pod: backend, podman: bin/podman, podman_options: [--file-locks]}
+  - {id: old, driver: criu, pid: 42, images: old}
+)");
+  ASSERT_TRUE(group) << group.error().message();
+  const GroupMember& web = group->members[0];
+  EXPECT_EQ(web.driver, Driver::podman);
+  EXPECT_EQ(web.container, "shop-web");
+  EXPECT_EQ(web.images, "");
+  EXPECT_EQ(web.podman, (std::vector<std::string>{"podman", "--runtime", "runc"}));
+  EXPECT_EQ(web.podman_options, (std::vector<std::string>{"--print-stats"}));
+  const GroupMember& database = group->members[1];
+  EXPECT_EQ(database.images, "/srv/demo/saved/database.tar.zst");
+  EXPECT_EQ(database.pod, "backend");
+  EXPECT_EQ(database.podman, (std::vector<std::string>{"/srv/demo/bin/podman"}));
+  EXPECT_EQ(database.podman_options, (std::vector<std::string>{"--print-stats", "--file-locks"}));
+  EXPECT_EQ(group->members[2].driver, Driver::criu);
+}
+
+TEST(GroupFile, NamesEveryMistakeInAContainer) {
+  const std::vector<std::pair<std::string, std::string>> bad{
+      {"{id: a}", "members[0]: the key \"container\" is missing"},
+      {"{id: a, container: a/b}", "members[0].container: expected a container's name or id"},
+      {"{id: a, container: c, pid: 4}",
+       "members[0].pid: is for \"driver: criu\"; Podman knows its container's process"},
+      {"{id: a, container: c, images: folder}",
+       "members[0].images: expected an archive (.tar, .tar.gz, .tar.zst); without this key the images stay in Podman's "
+       "own folder"},
+      {"{id: a, container: c, pod: p}",
+       "members[0].pod: is for containers that are restored from an archive (\"images\"); others come back in their "
+       "own pod"},
+      {"{id: a, container: c, podman_options: [--export=x]}",
+       "members[0].podman_options: --export is set by lockstep, or would undo what it does"},
+      {"{id: a, container: c}, {id: b, container: c}", "members[1].container: \"c\" is also that of member \"a\""},
+  };
+  for (const auto& [members, message] : bad) {
+    EXPECT_EQ(error_of("group: g\ndriver: podman\nmembers: [" + members + "]\n"), "group.yaml:3: " + message)
+        << members;
+  }
+}
+
 TEST(GroupFile, HasDefaults) {
   const auto group = parse("group: g\nmembers: [{id: a, pid: 1, images: a}]\n");
   ASSERT_TRUE(group) << group.error().message();

@@ -211,6 +211,7 @@ TEST_F(PreflightTest, FindsANamespaceByItsInode) {
 TEST_F(PreflightTest, ClearsWhatAnEarlierRoundLeft) {
   std::vector<ReadyMember> members(1);
   members[0].member = &group_.members[0];
+  members[0].images = members[0].work = group_.members[0].images;
   for (const char* name : {"lockstep.record", "lockstep.record.part", "stats-dump", "stats-restore", "restored.pid"}) {
     test::write_file(folder_ / (std::string("images/a/") + name), "x");
   }
@@ -224,6 +225,7 @@ TEST_F(PreflightTest, ClearsWhatAnEarlierRoundLeft) {
 TEST_F(PreflightTest, ClearsTheImagesOfAnEarlierDump) {
   std::vector<ReadyMember> members(1);
   members[0].member = &group_.members[0];
+  members[0].images = members[0].work = group_.members[0].images;
   const auto words = [](std::initializer_list<std::uint32_t> list) {
     return std::string(reinterpret_cast<const char*>(list.begin()), 4 * list.size());
   };
@@ -249,6 +251,7 @@ TEST_F(PreflightTest, ClearsTheImagesOfAnEarlierDump) {
 TEST_F(PreflightTest, OnlyAnotherPodGetsTheTrackedConnections) {
   std::vector<ReadyMember> members(1);
   members[0].member = &group_.members[0];
+  members[0].images = members[0].work = group_.members[0].images;
   members[0].pod = PodId{"boot", 7};
   members[0].record.emplace().pod = PodId{"boot", 7};
   test::write_file(folder_ / "images/a/netns-ct-9.img", "x");

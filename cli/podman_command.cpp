@@ -1,0 +1,123 @@
+#include "cli/podman_command.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "cli/images_archive.hpp"
+
+namespace lockstep::cli {
+namespace {
+
+using Json = nlohmann::json;
+
+/// The member at `path` ("State", "Pid"), null when it is not there.
+Json at(const Json& object, std::initializer_list<const char*> path) {
+  const Json* place = &object;
+  for (const char* key : path) {
+    if (!place->is_object() || !place->contains(key)) return {};
+    place = &(*place)[key];
+  }
+  return *place;
+}
+
+std::string text_at(const Json& object, std::initializer_list<const char*> path) {
+  const Json value = at(object, path);
+  return value.is_string() ? value.get<std::string>() : std::string();
+}
+
+/// The answer's object, which some versions of Podman put into a list.
+Result<Json> object_in(std::string_view json, const std::string& what) {
+  Json parsed = Json::parse(json, nullptr, false);
+  if (parsed.is_array() && parsed.size() == 1) parsed = Json(parsed[0]);
+  if (!parsed.is_object()) return fail(ErrorCode::invalid, what, "is not what this program understands");
+  return parsed;
+}
+
+Failure lacks(const std::string& what, const char* key) {
+  return fail(ErrorCode::invalid, what, std::string("has no \"") + key + "\"");
+}
+
+CriuCommand command_of(const GroupMember& member, const char* operation) {
+  CriuCommand command;
+  command.argv = member.podman;
+  command.argv.insert(command.argv.end(), {"container", operation, "--tcp-established", "--keep"});
+  return command;
+}
+
+void end(CriuCommand& command, const GroupMember& member, const std::string& container) {
+  command.argv.insert(command.argv.end(), member.podman_options.begin(), member.podman_options.end());
+  if (!container.empty()) command.argv.push_back(container);
+}
+
+}  // namespace
+
+Result<PodmanContainer> parse_podman_container(std::string_view json) {
+  const std::string what = "podman container inspect";
+  const auto object = object_in(json, what);
+  if (!object) return Failure(object.error());
+  PodmanContainer container;
+  container.id = text_at(*object, {"Id"});
+  container.name = text_at(*object, {"Name"});
+  container.status = text_at(*object, {"State", "Status"});
+  container.pod = text_at(*object, {"Pod"});
+  container.static_dir = text_at(*object, {"StaticDir"});
+  const Json running = at(*object, {"State", "Running"});
+  const Json pid = at(*object, {"State", "Pid"});
+  container.running = running.is_boolean() && running.get<bool>();
+  if (pid.is_number_integer()) container.pid = pid.get<pid_t>();
+  constexpr std::string_view kShared = "container:";
+  const std::string mode = text_at(*object, {"HostConfig", "NetworkMode"});
+  if (mode.starts_with(kShared)) container.network_of = mode.substr(kShared.size());
+  if (container.id.empty()) return lacks(what, "Id");
+  if (container.static_dir.empty()) return lacks(what, "StaticDir");
+  if (container.running && container.pid <= 0) return lacks(what, "State.Pid");
+  return container;
+}
+
+Result<PodmanPod> parse_podman_pod(std::string_view json) {
+  const std::string what = "podman pod inspect";
+  const auto object = object_in(json, what);
+  if (!object) return Failure(object.error());
+  PodmanPod pod{text_at(*object, {"Id"}), text_at(*object, {"InfraContainerID"})};
+  if (pod.id.empty()) return lacks(what, "Id");
+  if (pod.infra.empty()) {
+    return fail(ErrorCode::invalid, what, "the pod has no infra container, which would hold its network namespace");
+  }
+  return pod;
+}
+
+Result<ArchivedContainer> parse_archived_container(std::string_view json) {
+  const std::string what(kArchivedConfig);
+  const auto object = object_in(json, what);
+  if (!object) return Failure(object.error());
+  ArchivedContainer container{text_at(*object, {"id"}), text_at(*object, {"name"}), text_at(*object, {"pod"}),
+                              text_at(*object, {"staticDir"})};
+  if (container.id.empty()) return lacks(what, "id");
+  return container;
+}
+
+CriuCommand podman_checkpoint(const GroupMember& member, const std::string& container, const std::string& work,
+                              bool leave_running) {
+  CriuCommand command = command_of(member, "checkpoint");
+  if (leave_running) command.argv.emplace_back("--leave-running");
+  if (!member.images.empty()) {
+    command.argv.insert(command.argv.end(),
+                        {"--export", member.images, "--compress", std::string(compression_of(member.images))});
+  }
+  end(command, member, container);
+  command.output = work + "/lockstep-dump.out";
+  command.log = work + "/dump.log";
+  return command;
+}
+
+CriuCommand podman_restore(const GroupMember& member, const std::string& container, const std::string& pod,
+                           const std::string& work, const std::string& log_folder) {
+  CriuCommand command = command_of(member, "restore");
+  const bool import = !member.images.empty();
+  if (import) command.argv.insert(command.argv.end(), {"--import", member.images, "--pod", pod});
+  end(command, member, import ? std::string() : container);
+  command.output = work + "/lockstep-restore.out";
+  command.log = log_folder + "/restore.log";
+  return command;
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,177 @@
+/// The driver with a Podman that only answers questions: a script that prints one file for each thing it knows.
+#include "cli/podman_driver.hpp"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "cli/criu_process.hpp"
+#include "cli/images_folder.hpp"
+#include "common/netns.hpp"
+#include "schemas/codec.hpp"
+#include "tests/unit/support/temp_dir.hpp"
+
+namespace lockstep::cli {
+namespace {
+
+constexpr const char* kPodman =
+    R"(#!/bin/sh
+kind=$3 name=$5
+[ -e "${0%/*}/$kind-$name" ] && exec cat "${0%/*}/$kind-$name"
+echo '[]'; echo "Error: no such $kind $name" >&2; exit 125
+)";
+
+class PodmanDriverTest : public testing::Test {
+ protected:
+  PodmanDriverTest() {
+    test::write_file(folder_ / "podman", kPodman);
+    std::filesystem::permissions(folder_ / "podman", std::filesystem::perms::owner_all);
+    member_.id = MemberId("web");
+    member_.driver = Driver::podman;
+    member_.container = "web";
+    member_.podman = {folder_ / "podman"};
+    knows("container", "infra1", container("infra1", "running", "bridge"));
+    inode_ = *netns_inode(*open_netns_of(::getpid()));
+  }
+
+  void knows(const std::string& kind, const std::string& name, const std::string& json) {
+    test::write_file(folder_ / (kind + "-" + name), json);
+  }
+
+  /// A container whose process, where it has one, is this one.
+  [[nodiscard]] std::string container(const std::string& id, const std::string& status,
+                                      const std::string& network = "container:infra1") const {
+    return R"([{"Id": ")" + id + R"(", "Name": ")" + id + R"(-name", "Pod": "p1", "StaticDir": ")" +
+           folder_ / "static" + R"(", "State": {"Status": ")" + status + R"(", "Running": )" +
+           (status == "running" ? "true" : "false") + R"(, "Pid": )" + std::to_string(::getpid()) +
+           R"(}, "HostConfig": {"NetworkMode": ")" + network + R"("}}])";
+  }
+
+  void write_record(const std::string& folder) {
+    Record record;
+    record.round = RoundId("r1");
+    record.group = GroupId("g");
+    record.member = member_.id;
+    record.members = {member_.id};
+    record.root_pid = 4711;
+    test::write_file(folder + "/" + std::string(kRecordFile), encode_record(record));
+  }
+
+  void write_archive(const std::string& config) {
+    test::write_file(folder_ / "in/config.dump", config);
+    write_record(folder_ / "in/checkpoint");
+    member_.images = folder_ / "web.tar";
+    const auto packed = run_program({"tar", "-cf", member_.images, "-C", folder_ / "in", "checkpoint", "config.dump"},
+                                    milliseconds(10'000));
+    ASSERT_TRUE(packed && packed->exit.ok());
+  }
+
+  template <class T>
+  static std::string error_of(const Result<T>& result) {
+    return result ? "(no error)" : result.error().message();
+  }
+
+  test::TempDir folder_;
+  GroupMember member_;
+  PodmanDriver driver_;
+  std::uint64_t inode_ = 0;
+  ThisMachine machine_{"boot", 1};  // whose namespace is not that of this process
+};
+
+TEST_F(PodmanDriverTest, FindsARunningContainer) {
+  knows("container", "web", container("c1", "running"));
+  const auto ready = driver_.find_tree(member_, machine_);
+  ASSERT_TRUE(ready) << ready.error().message();
+  EXPECT_EQ(ready->container, "c1");
+  EXPECT_EQ(ready->pid, ::getpid());
+  EXPECT_EQ(ready->pod, (PodId{"boot", inode_}));
+  EXPECT_EQ(ready->images, folder_ / "static/checkpoint");
+  EXPECT_EQ(ready->work, folder_ / "static");
+  EXPECT_EQ(driver_.dump({}, *ready, false).argv.back(), "c1");
+  std::vector<ReadyMember> members;
+  members.push_back(std::move(*driver_.find_tree(member_, machine_)));
+  EXPECT_TRUE(clear_images(Operation::dump, members)) << "Podman makes the images folder when it needs it";
+}
+
+TEST_F(PodmanDriverTest, SaysWhyAContainerCantBeDumped) {
+  EXPECT_EQ(error_of(driver_.find_tree(member_, machine_)),
+            "member \"web\": podman has no such container: Error: no such container web");
+  knows("container", "web", container("c1", "exited"));
+  EXPECT_EQ(error_of(driver_.find_tree(member_, machine_)),
+            "member \"web\": container c1-name does not run: it is exited");
+  knows("container", "web", container("c1", "running", "bridge"));
+  EXPECT_NE(error_of(driver_.find_tree(member_, machine_)).find("container c1-name is in no pod"), std::string::npos);
+  knows("container", "web", container("c1", "running"));
+  EXPECT_NE(error_of(driver_.find_tree(member_, ThisMachine{"boot", inode_})).find("own network namespace"),
+            std::string::npos);
+  knows("container", "web", "what a surprise");
+  EXPECT_NE(error_of(driver_.find_tree(member_, machine_)).find("is not what this program understands"),
+            std::string::npos);
+  member_.podman = {folder_ / "nothing"};
+  EXPECT_NE(error_of(driver_.find_tree(member_, machine_)).find("not found; install it"), std::string::npos);
+}
+
+TEST_F(PodmanDriverTest, FindsWhereAContainerComesBack) {
+  knows("container", "web", container("c1", "exited"));
+  write_record(folder_ / "static/checkpoint");
+  auto ready = driver_.find_images(member_);
+  ASSERT_TRUE(ready) << ready.error().message();
+  EXPECT_EQ(ready->record->round.value, "r1");
+  ASSERT_TRUE(driver_.find_place(*ready, machine_));
+  EXPECT_EQ(ready->pod, (PodId{"boot", inode_}));
+  EXPECT_EQ(driver_.restore({}, *ready).argv.back(), "c1");
+
+  EXPECT_EQ(driver_.restored_pid(*ready).error().code, ErrorCode::not_found);
+  knows("container", "c1", container("c1", "exited"));
+  EXPECT_EQ(driver_.restored_pid(*ready).error().code, ErrorCode::not_found) << "its pid is that of the former run";
+  knows("container", "c1", container("c1", "running"));
+  EXPECT_EQ(*driver_.restored_pid(*ready), ::getpid());
+}
+
+TEST_F(PodmanDriverTest, SaysWhyAContainerCantBeRestoredInPlace) {
+  knows("container", "web", container("c1", "running"));
+  EXPECT_NE(error_of(driver_.find_images(member_)).find("c1-name runs: stop it first"), std::string::npos);
+  knows("container", "web", container("c1", "exited"));
+  EXPECT_NE(error_of(driver_.find_images(member_)).find("lockstep.record: is missing"), std::string::npos);
+  write_record(folder_ / "static/checkpoint");
+  knows("container", "infra1", container("infra1", "exited"));
+  auto ready = driver_.find_images(member_);
+  ASSERT_TRUE(ready);
+  EXPECT_NE(error_of(driver_.find_place(*ready, machine_)).find("its pod does not run"), std::string::npos);
+}
+
+TEST_F(PodmanDriverTest, RestoresFromAnArchive) {
+  write_archive(R"({"id": "c1", "name": "web", "pod": "p1", "staticDir": "/s"})");
+  knows("pod", "p1", R"({"Id": "p1-in-full", "InfraContainerID": "infra1"})");
+  auto ready = driver_.find_images(member_);
+  ASSERT_TRUE(ready) << ready.error().message();
+  ASSERT_TRUE(driver_.find_place(*ready, machine_)) << "the pod of the dump still exists";
+  EXPECT_EQ(ready->container, "c1");
+  EXPECT_EQ(ready->pod, (PodId{"boot", inode_}));
+  const auto argv = driver_.restore({}, *ready).argv;
+  EXPECT_EQ(std::vector<std::string>(argv.end() - 4, argv.end()),
+            (std::vector<std::string>{"--import", member_.images, "--pod", "p1-in-full"}));
+
+  std::filesystem::remove(folder_ / "pod-p1");
+  EXPECT_NE(
+      error_of(driver_.find_place(*(ready = driver_.find_images(member_)), machine_)).find("name one by \"pod:\""),
+      std::string::npos);
+  member_.pod = "other";
+  ready = driver_.find_images(member_);
+  EXPECT_NE(error_of(driver_.find_place(*ready, machine_)).find("no such pod"), std::string::npos);
+  knows("pod", "other", R"({"Id": "p2", "InfraContainerID": "infra1"})");
+  ready = driver_.find_images(member_);
+  ASSERT_TRUE(driver_.find_place(*ready, machine_));
+  EXPECT_EQ(driver_.restore({}, *ready).argv.back(), "p2");
+}
+
+TEST_F(PodmanDriverTest, DoesNotImportBesideTheSameContainer) {
+  write_archive(R"({"id": "c1", "name": "web", "pod": "p1", "staticDir": "/s"})");
+  knows("container", "web", container("c7", "exited"));
+  const auto ready = driver_.find_images(member_);
+  ASSERT_FALSE(ready);
+  EXPECT_EQ(ready.error().code, ErrorCode::conflict);
+  EXPECT_NE(ready.error().message().find("podman rm c7-name"), std::string::npos) << ready.error().message();
+}
+
+}  // namespace
+}  // namespace lockstep::cli
