@@ -16,7 +16,8 @@ packages_of() {
       ;;
     run) echo iproute2 nftables iptables util-linux ;;
     criu) echo mmdebstrap ;; # only where the machine's own criu does not do
-    *) die "no set of packages is called '$1'; there are: build, run, criu" ;;
+    apps) echo redis-server postgresql nats-server memcached openmpi-bin libopenmpi-dev ;; # for tests/e2e/apps
+    *) die "no set of packages is called '$1'; there are: build, run, criu, apps" ;;
   esac
 }
 
@@ -38,6 +39,18 @@ install_after_update() {
   apt_install "$@" || { apt-get -q -o DPkg::Lock::Timeout=120 update && apt_install "$@"; }
 }
 
+# without_services COMMAND…: installing a server's package would start the server, unless a policy says no. A policy that
+# is there already is the machine's own, and stays.
+without_services() (
+  policy=/usr/sbin/policy-rc.d
+  if [[ ! -e $policy && ! -L $policy ]]; then
+    trap 'rm -f "$policy"' EXIT
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 755 "$policy"
+  fi
+  "$@"
+)
+
 install_packages() {
   local -a wanted missing
   local set names
@@ -50,11 +63,11 @@ install_packages() {
   ((${#missing[@]} > 0)) || return 0
   command -v apt-get >/dev/null || die "needs the programs of these Debian packages: ${missing[*]}"
   [[ $EUID -eq 0 ]] || die "must run as root to install: ${missing[*]}"
-  with_progress "installing ${#missing[@]} packages" install_after_update "${missing[@]}" ||
+  with_progress "installing ${#missing[@]} packages" without_services install_after_update "${missing[@]}" ||
     die "could not install: ${missing[*]}"
 }
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
-  (($# > 0)) || die "usage: packages.sh SET…   (build, run, criu)"
+  (($# > 0)) || die "usage: packages.sh SET…   (build, run, criu, apps)"
   install_packages "$@"
 fi

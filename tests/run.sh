@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need, builds, and runs them: unit, simulated, netns, and end to end with a real CRIU.
+# Installs what the tests need, builds, and runs them: unit, simulated, netns, and end to end with a real CRIU, with
+# applications made for it and with real ones.
 set -euo pipefail
 # shellcheck source=../deploy/packages.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../deploy/packages.sh"
@@ -9,7 +10,7 @@ usage() {
 usage: bash tests/run.sh [--preset NAME] [--label REGEX] [-R REGEX]
 
   --preset NAME   how to build: release (default), dev, asan-ubsan, tsan (CMakePresets.json)
-  --label REGEX   only the tests with such a label: unit, sim, netns, e2e
+  --label REGEX   only the tests with such a label: unit, sim, netns, e2e, apps
   -R REGEX        only the tests with such a name
   --help          this text
 
@@ -37,7 +38,7 @@ while (($# > 0)); do
 done
 
 need_root
-install_packages build run
+install_packages build run apps
 build "$preset"
 LOCKSTEP_CRIU=$("$LOCKSTEP_SOURCE/deploy/criu.sh" "$LOCKSTEP_SOURCE/build/criu")
 LOCKSTEP_BIN=$LOCKSTEP_SOURCE/build/$preset/bin

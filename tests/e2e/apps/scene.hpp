@@ -1,0 +1,76 @@
+/// One application from its start to its end, with checkpoints in between: what the tests, the table and the soak have
+/// in common. Each step says what went wrong; nothing here fails a test by itself.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/e2e/apps/application.hpp"
+
+namespace lockstep::apps {
+
+/// Times of one checkpoint, with its restore if there was one.
+struct Measured {
+  std::chrono::milliseconds dump{};  ///< from the command's begin to its end
+  std::chrono::milliseconds restore{};
+  std::chrono::microseconds frozen{};  ///< of the member that was frozen longest, by CRIU's statistics
+  std::chrono::microseconds waited{};  ///< what of it that member spent in hooks: barriers, lock, decision
+  std::chrono::microseconds pause{};   ///< the longest one between two acknowledgements that any client saw
+  std::uint64_t image_bytes = 0;
+};
+
+class Scene {
+ public:
+  /// Starts it. Throws when the application does not even start.
+  explicit Scene(const Kind& kind);
+
+  [[nodiscard]] Application& application() { return *application_; }
+  [[nodiscard]] Pods& pods() { return pods_; }
+
+  /// The whole cycle: checkpoint with kill, restore into new pods, and on.
+  [[nodiscard]] Faults kill_and_restore();
+  /// Checkpoint, and on.
+  [[nodiscard]] Faults leave_running();
+  /// Ends the clients, and judges: every acknowledged write is there, once, and no log tells of a lost connection.
+  /// After it nothing of lockstep or the application is left.
+  [[nodiscard]] Faults finish();
+
+  /// Of the last checkpoint.
+  [[nodiscard]] const Measured& measured() const { return measured_; }
+  [[nodiscard]] std::size_t connections() const { return connections_; }
+  [[nodiscard]] std::size_t processes() const { return processes_; }
+  [[nodiscard]] std::uint64_t acknowledged();
+
+ private:
+  /// "address:port - address:port"
+  using Tuples = std::set<std::string>;
+
+  [[nodiscard]] Faults checkpoint(std::vector<std::string> options);
+  [[nodiscard]] Faults restore();
+  /// Until each connection of each client has got further acknowledgements.
+  [[nodiscard]] Faults await_flow();
+  void write_group();
+  /// Runs `lockstep` with --output json; an empty object, and a fault, unless it succeeds.
+  nlohmann::json report_of(std::vector<std::string> command, Faults& faults);
+  /// The connections in the record, under the lock, are those of the first record, and all internal.
+  [[nodiscard]] Faults compare_record();
+  /// The connections that stand in the pods now are those of the record.
+  [[nodiscard]] Faults compare_pods();
+  [[nodiscard]] std::vector<pid_t> trees();
+  [[nodiscard]] Faults loud_logs();
+
+  Pods pods_;
+  std::unique_ptr<Application> application_;
+  std::string group_;
+  Tuples tuples_;  ///< of the first record
+  std::map<std::string, std::uintmax_t> log_sizes_;
+  Measured measured_;
+  std::size_t connections_ = 0;
+  std::size_t processes_ = 0;
+};
+
+}  // namespace lockstep::apps
