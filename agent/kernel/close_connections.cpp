@@ -66,11 +66,13 @@ SocketTable find_connections(const SocketTable& present, const SocketTable& want
   std::ranges::sort(sorted, {}, key);
   SocketTable found;
   for (const Socket& socket : wanted) {
-    const auto same = std::ranges::equal_range(sorted, end_points(socket), {}, key);
+    const auto first = std::ranges::lower_bound(sorted, end_points(socket), {}, key);
+    const auto last = std::ranges::upper_bound(first, sorted.end(), end_points(socket), {}, key);
     // The interface's number changes with the pod; it only matters where there is a choice.
-    const auto& chosen = same.size() < 2 ? same.begin() : std::ranges::find(same, socket.interface_index,
-                                                                           [](const Socket* s) { return s->interface_index; });
-    if (chosen != same.end()) found.push_back(**chosen);
+    const auto chosen = last - first < 2 ? first : std::find_if(first, last, [&](const Socket* each) {
+      return each->interface_index == socket.interface_index;
+    });
+    if (chosen != last) found.push_back(**chosen);
   }
   return found;
 }

@@ -7,8 +7,7 @@
 namespace lockstep::broker {
 namespace {
 
-constexpr std::size_t kPrepare = 0;
-constexpr std::size_t kLock = 1;
+constexpr std::size_t kLock = 1;  // behind prepare, where every round begins
 constexpr std::size_t kCommit = 2;
 constexpr std::size_t kFinal = 3;
 
