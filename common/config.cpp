@@ -1,13 +1,13 @@
 #include "common/config.hpp"
 
-#include <yaml-cpp/yaml.h>
-
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <fstream>
 #include <numeric>
 #include <sstream>
+
+#include "common/yaml_document.hpp"
 
 namespace lockstep {
 
@@ -200,14 +200,9 @@ Result<Config> Config::parse(const std::string& yaml, std::string name) {
   auto file = std::make_shared<File>();
   file->name = std::move(name);
   auto top = std::make_shared<Mapping>();
-  try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(yaml);
-    if (documents.size() > 1) return fail(ErrorCode::invalid, file->name, "holds more than one document (\"---\")");
-    if (!documents.empty()) top->node = documents.front();
-  } catch (const YAML::Exception& error) {
-    const std::string line = error.mark.line >= 0 ? ":" + std::to_string(error.mark.line + 1) : "";
-    return fail(ErrorCode::invalid, file->name + line, "not YAML: " + error.msg);
-  }
+  auto document = load_yaml_document(yaml, file->name);
+  if (!document) return Failure(document.error());
+  top->node = *document;
   if (!top->node.IsMap() && !top->node.IsNull()) {
     return Failure(mistake_at(file->name, top->node, {}, "expected \"key: value\" lines, got " + kind_of(top->node)));
   }

@@ -146,6 +146,44 @@ TEST(Config, TellsWhereYamlIsBroken) {
   }
 }
 
+/// What the reader says of a text; empty when it takes it.
+std::string complaint_about(const std::string& yaml) {
+  const auto config = Config::parse(yaml, "f");
+  return config ? "" : config.error().message();
+}
+
+TEST(Config, ComesToAnEndWithTextThatYamlCppDoesNot) {
+  // YAML::LoadAll() takes documents out of this one for ever.
+  EXPECT_NE(complaint_about("name: n\n, x: y\n"), "");
+  EXPECT_NE(complaint_about("# comment\n, name: n\n"), "");
+}
+
+TEST(Config, RefusesWhatIsNestedTooDeep) {
+  const std::string deep = std::string(33, '[') + std::string(33, ']');
+  EXPECT_EQ(complaint_about("a: " + deep.substr(2, 62) + "\n"), "");
+  EXPECT_EQ(complaint_about("a: " + deep + "\n"), "f:1: not YAML: nested deeper than 32 levels");
+  for (const char* opening : {"[", "{a: ", "- ", "? "}) {
+    std::string endless;
+    for (int i = 0; i < 100'000; ++i) endless += opening;
+    EXPECT_NE(complaint_about(endless), "") << opening;
+  }
+}
+
+TEST(Config, RefusesAliasesThatGrow) {
+  EXPECT_EQ(complaint_about("a: &x [b]\nc: *x\n"), "");
+  EXPECT_EQ(complaint_about("a: &x [b, *x]\n"), "f:1: not YAML: an alias stands inside of what it names");
+  // Each line has ten times the values of the one before.
+  std::string laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n";
+  for (int i = 1; i < 10; ++i) {
+    const std::string former = "*a" + std::to_string(i - 1);
+    const std::string name = "a" + std::to_string(i);
+    laughs += name + ": &" + name + " [" + former;
+    for (int n = 1; n < 10; ++n) laughs.append(", ").append(former);
+    laughs += "]\n";
+  }
+  EXPECT_EQ(complaint_about(laughs), "f:5: not YAML: more than 100000 values");
+}
+
 TEST(Config, ReportsTheUnknownKeyRatherThanTheMissingOne) {
   auto config = Config::parse("imags: x\n", "f");
   ASSERT_TRUE(config);
