@@ -17,7 +17,8 @@ packages_of() {
     run) echo iproute2 nftables iptables util-linux ;;
     criu) echo mmdebstrap ;; # only where the machine's own criu does not do
     apps) echo redis-server postgresql nats-server memcached openmpi-bin libopenmpi-dev ;; # for tests/e2e/apps
-    *) die "no set of packages is called '$1'; there are: build, run, criu, apps" ;;
+    fuzz) echo clang lld libclang-rt-dev ;; # the latter has libFuzzer and the sanitizers
+    *) die "no set of packages is called '$1'; there are: build, run, criu, apps, fuzz" ;;
   esac
 }
 
@@ -68,6 +69,6 @@ install_packages() {
 }
 
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
-  (($# > 0)) || die "usage: packages.sh SET…   (build, run, criu, apps)"
+  (($# > 0)) || die "usage: packages.sh SET…   (build, run, criu, apps, fuzz)"
   install_packages "$@"
 fi

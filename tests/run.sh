@@ -14,7 +14,8 @@ usage: bash tests/run.sh [--preset NAME] [--label REGEX] [-R REGEX]
   -R REGEX        only the tests with such a name
   --help          this text
 
-Needs root, and a Debian 12 or 13 machine. The exit code is ctest's.
+Needs root, and a Debian 12 or 13 machine. The exit code is ctest's. Fuzzers are built apart, with clang:
+bash tests/fuzz/run.sh.
 USAGE
 }
 
