@@ -6,13 +6,15 @@ source "$(dirname "${BASH_SOURCE[0]}")/../../deploy/packages.sh"
 
 seconds=20
 only=''
+seed=0
 
 usage() {
   cat <<'USAGE'
-usage: bash tests/fuzz/run.sh [--seconds N] [--target NAME] [--list] [--help]
+usage: bash tests/fuzz/run.sh [--seconds N] [--target NAME] [--seed N] [--list] [--help]
 
   --seconds N    how long each fuzzer looks for something new (default: 20)
   --target NAME  only this one
+  --seed N       where its dice begin (default: 0, anew each time)
   --list         tells the targets' names
 
 Needs clang (installed where it is missing, as root). Stops at the first finding, with exit code 1, and says where the
@@ -45,7 +47,7 @@ run() {
   mkdir -p "$corpus" "$build/findings"
   # libFuzzer's own limit for one input, and a hard one for the whole run: seeds and the leak check take time, too.
   if ! timeout -k 5 $((seconds + 120)) "$build/bin/fuzz_$name" "${limits[@]}" -rss_limit_mb=1024 -timeout=10 \
-    -max_total_time="$seconds" -print_final_stats=1 -artifact_prefix="$finding" \
+    -seed="$seed" -max_total_time="$seconds" -print_final_stats=1 -artifact_prefix="$finding" \
     "$corpus" "$LOCKSTEP_SOURCE/tests/fuzz/seeds/$name" >"$log" 2>&1 </dev/null; then
     tail -n 60 "$log" >&2
     say "fuzz $name: FAILED; all of its output is in $log"
@@ -73,7 +75,7 @@ while (($# > 0)); do
       targets
       exit 0
       ;;
-    --seconds | --target) (($# > 1)) || die "$1 needs a value; see --help" ;;
+    --seconds | --target | --seed) (($# > 1)) || die "$1 needs a value; see --help" ;;
     *) die "no option '$1'; see --help" ;;
   esac
   case $1 in
@@ -82,6 +84,10 @@ while (($# > 0)); do
       seconds=$2
       ;;
     --target) only=$2 ;;
+    --seed)
+      [[ $2 =~ ^[0-9]{1,9}$ ]] || die "--seed needs a number, got '$2'"
+      seed=$2
+      ;;
   esac
   shift 2
 done
