@@ -55,31 +55,13 @@ works() {
   return "$status"
 }
 
-# The address of the Debian archive that this machine's apt uses.
-archive() {
-  # shellcheck disable=SC2016
-  apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' | sed -n 's/^Debian //p' | head -n 1
-}
-
-# Settings of this machine's apt that decide whether the archive can be reached; mmdebstrap starts from none.
-reach_options() {
-  apt-config dump | grep -E '^Acquire::(http|https|ftp)(::[^ ]*)? ".' | sed 's/^/--aptopt=/' || true
-}
-
 # unpack SUITE ROOT
 unpack() {
   local mirror
   local -a options
-  mirror=$(archive)
-  if [[ -z $mirror ]]; then
-    apt-get -q update
-    mirror=$(archive)
-  fi
-  [[ -n $mirror ]] || die "this machine's apt knows no Debian archive; install criu 4.2 or newer by hand"
-  mapfile -t options < <(reach_options)
-  # A mirror of the past has out-of-date signatures, and is as good.
-  mmdebstrap --variant=extract --include=criu --aptopt='Acquire::Check-Valid-Until "false"' "${options[@]}" \
-    "$1" "$2" "$mirror"
+  mirror=$(debian_archive) || die "this machine's apt knows no Debian archive; install criu 4.2 or newer by hand"
+  mapfile -t options < <(apt_reach_options)
+  mmdebstrap --variant=extract --include=criu "${options[@]}" "$1" "$2" "$mirror"
 }
 
 # write_wrapper FILE: starts the criu in the folder `root` beside FILE, wherever the two have been moved to.

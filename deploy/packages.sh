@@ -5,6 +5,8 @@ set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+package_sets='build, run, criu, apps, fuzz, packages, kubernetes'
+
 # packages_of SET: its packages, separated by blanks.
 packages_of() {
   case $1 in
@@ -18,7 +20,11 @@ packages_of() {
     criu) echo mmdebstrap ;; # only where the machine's own criu does not do
     apps) echo redis-server postgresql nats-server memcached openmpi-bin libopenmpi-dev ;; # for tests/e2e/apps
     fuzz) echo clang lld libclang-rt-dev ;; # the latter has libFuzzer and the sanitizers
-    *) die "no set of packages is called '$1'; there are: build, run, criu, apps, fuzz" ;;
+    packages) echo dpkg-dev mmdebstrap buildah runc man-db ;; # the .deb, the images, and a Debian to try them in
+    kubernetes) # where kubectl comes from elsewhere, Debian's would be in its way
+      if command -v kubectl >/dev/null; then echo python3-yaml; else echo python3-yaml kubernetes-client; fi
+      ;;
+    *) die "no set of packages is called '$1'; there are: $package_sets" ;;
   esac
 }
 
@@ -68,7 +74,26 @@ install_packages() {
     die "could not install: ${missing[*]}"
 }
 
+# The address of the Debian archive that this machine's apt uses; fails where it knows none.
+debian_archive() {
+  local try address
+  for try in first again; do
+    # shellcheck disable=SC2016
+    address=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' | sed -n 's/^Debian //p' | head -n 1)
+    [[ -z $address ]] || break
+    [[ $try == again ]] || apt-get -q update >&2
+  done
+  [[ -n $address ]] && echo "$address"
+}
+
+# Settings of this machine's apt that decide whether the archive can be reached, as options of mmdebstrap, which starts
+# from none. A mirror of the past has out-of-date signatures, and is as good.
+apt_reach_options() {
+  echo '--aptopt=Acquire::Check-Valid-Until "false"'
+  apt-config dump | grep -E '^Acquire::(http|https|ftp)(::[^ ]*)? ".' | sed 's/^/--aptopt=/' || true
+}
+
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
-  (($# > 0)) || die "usage: packages.sh SET…   (build, run, criu, apps, fuzz)"
+  (($# > 0)) || die "usage: packages.sh SET…   ($package_sets)"
   install_packages "$@"
 fi
