@@ -18,6 +18,7 @@ constexpr std::int64_t kSchemaVersion = 1;
 constexpr int kOpen = 0;
 constexpr int kDecided = 1;
 constexpr int kEnded = 2;
+constexpr int kTakenBack = 3;  ///< as kOpen: its decision could not be kept, and does not count
 
 /// In write-ahead mode FULL syncs the log at each commit. The log is written back only when a round has ended: never
 /// while tasks are frozen and wait for a decision.
@@ -144,6 +145,27 @@ Result<void> JournalDb::open(const JournalRound& round) {
   insert.blob(5, encode_plan(round));
   (void)insert.next();
   if (!insert.ok()) return failure("write to");
+  // With nothing left in the log but this, a decision that fails can be taken back without room on the disk:
+  // undecide().
+  auto written = write_back(false);
+  if (!written) {
+    Statement remove(db_.get(), "DELETE FROM rounds WHERE id = ?");
+    remove.text(1, round.id.value);
+    (void)remove.next();  // else the next broker finds it, and aborts it
+  }
+  return written;
+}
+
+Result<void> JournalDb::write_back(bool truncate) {
+  const int mode = truncate ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE;
+  if (::sqlite3_wal_checkpoint_v2(db_.get(), nullptr, mode, nullptr, nullptr) != SQLITE_OK)
+    return failure("write back");
+  if (!truncate) return {};
+  sqlite3_file* log = nullptr;
+  if (::sqlite3_file_control(db_.get(), "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&log)) != SQLITE_OK ||
+      log == nullptr || log->pMethods == nullptr || log->pMethods->xSync(log, SQLITE_SYNC_NORMAL) != SQLITE_OK) {
+    return fail(ErrorCode::system, "sync the log of journal " + path_);
+  }
   return {};
 }
 
@@ -159,6 +181,21 @@ Result<void> JournalDb::decide(const JournalRound& round) {
   return {};
 }
 
+Result<void> JournalDb::undecide(const RoundId& round) {
+  if (problem_) return Failure(*problem_);
+  // A commit that has failed is not seen here, but its pages may stand in the log, and whoever opens the file next
+  // would take them for good when their sync was all that failed. What is written now takes their place. The state is a
+  // new one: pages that do not change are not written.
+  Statement update(db_.get(), "UPDATE rounds SET state = ? WHERE id = ? AND state <> ?");
+  update.number(1, kTakenBack).text(2, round.value).number(3, kEnded);
+  (void)update.next();
+  if (update.ok()) return {};
+  const Error why = failure("take a decision back from").value();
+  // On a disk that takes nothing more: without the log they are gone as well.
+  if (write_back(true)) return {};
+  return Failure(why);
+}
+
 Result<void> JournalDb::end(const Message& status) {
   if (problem_) return Failure(*problem_);
   Statement update(db_.get(), "UPDATE rounds SET state = ?, status = ? WHERE id = ?");
@@ -171,10 +208,7 @@ Result<void> JournalDb::end(const Message& status) {
   prune.number(1, kEnded).number(2, static_cast<std::int64_t>(kept_));
   (void)prune.next();
   if (!prune.ok()) return failure("prune");
-  if (::sqlite3_wal_checkpoint_v2(db_.get(), nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr) != SQLITE_OK) {
-    return failure("write back");
-  }
-  return {};
+  return write_back(false);
 }
 
 Result<std::vector<JournalRound>> JournalDb::unfinished() {

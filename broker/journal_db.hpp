@@ -20,6 +20,7 @@ class JournalDb : public Journal {
 
   Result<void> open(const JournalRound& round) override;
   Result<void> decide(const JournalRound& round) override;
+  Result<void> undecide(const RoundId& round) override;
   Result<void> end(const Message& status) override;
   Result<std::vector<JournalRound>> unfinished() override;
   Result<std::optional<Message>> find(const RoundId& round) override;
@@ -38,6 +39,8 @@ class JournalDb : public Journal {
       : path_(std::move(path)), db_(std::move(db)), kept_(kept) {}
   Result<void> prepare_file();
   Result<void> run(const char* sql);
+  /// Copies the log into the file; `truncate`: and makes the log empty, on the disk.
+  Result<void> write_back(bool truncate);
   Result<std::int64_t> number(const char* sql);
   [[nodiscard]] Failure failure(const std::string& doing) const;
 

@@ -304,6 +304,10 @@ void BrokerCore::on(const Sender& from, const OpenRound& open) {
   ++counters_.rounds_opened;
   from.out.log(LogLevel::info, "round " + message.round.value + " opened: " + std::string(to_string(open.operation)) +
                                    " of group " + message.group.value + ", " + std::to_string(open.members.size()) +
+    if (live->in_doubt()) {
+      return refuse(from, "no round can be opened: the journal has failed in round " + live->id().value + ": " +
+                              live->summary().reason);
+    }
                                    " members");
   Round& round = take_in(std::move(begin), from.now);
   touched(round, RoundState::open, from.now, from.out);

@@ -24,8 +24,9 @@ struct JournalRound {
 /// What a list shows of a round's last word.
 [[nodiscard]] RoundSummary summary_of(const Message& status);
 
-/// Every call returns within the time of one write to the disk. A call that fails has changed nothing; after a failure
-/// the journal may be unreadable, and each call that needs it says so: nobody guesses what might have stood there.
+/// Every call returns within the time of a few writes to the disk. What a call that fails has changed is not known: a
+/// disk may keep what it could not promise to keep. After a failure the journal may be unreadable, and each call that
+/// needs it says so: nobody guesses what might have stood there.
 class Journal {
  public:
   virtual ~Journal() = default;
@@ -33,6 +34,9 @@ class Journal {
   virtual Result<void> open(const JournalRound& round) = 0;
   /// The decision to commit. On the disk when this returns.
   virtual Result<void> decide(const JournalRound& round) = 0;
+  /// After a decide() that failed: whatever stands on the disk of it counts no more, and that is on the disk when this
+  /// returns. Before, nobody may be told that the round has been aborted.
+  virtual Result<void> undecide(const RoundId& round) = 0;
   /// The round's last word: a RoundStatus with the round's id and group.
   virtual Result<void> end(const Message& status) = 0;
 

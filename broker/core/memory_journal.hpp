@@ -24,6 +24,12 @@ class MemoryJournal : public Journal {
     }
     return {};
   }
+  Result<void> undecide(const RoundId& round) override {
+    for (Entry& entry : entries_) {
+      if (entry.round.id == round) entry.round.decided = false;
+    }
+    return {};
+  }
   Result<void> end(const Message& status) override {
     for (Entry& entry : entries_) {
       if (entry.round.id == status.round) entry.status = status;

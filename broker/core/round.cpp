@@ -11,6 +11,9 @@ constexpr std::size_t kLock = 1;  // behind prepare, where every round begins
 constexpr std::size_t kCommit = 2;
 constexpr std::size_t kFinal = 3;
 
+/// Between two attempts to take a decision back.
+constexpr milliseconds kTakeBackRetry{500};
+
 std::string pod_text(const PodId& pod) {
   return "net:[" + std::to_string(pod.netns_inode) + "] of boot " + pod.boot_id.substr(0, 8);
 }
@@ -222,13 +225,14 @@ void Round::on_deadline(TimePoint now, Outbox& out) {
 }
 
 void Round::abort(const std::string& reason, const MemberId& culprit, TimePoint now, Outbox& out) {
-  if (state_ != RoundState::open) return;
+  if (state_ != RoundState::open || in_doubt()) return;
   state_ = RoundState::aborted;
   reason_ = reason.substr(0, kMaxText / 2);
   culprit_ = culprit;
   forget_tables();
   out.log(LogLevel::warning, "round " + id_.value + " of group " + group_.value + " aborted in phase " +
                                  std::string(to_string(phase())) + " after " +
+  if (in_doubt()) return take_back(now, out);
                                  std::to_string(since_opened_us(now) / 1000) + " ms: " + reason_ +
                                  (culprit.empty() ? "" : " (member " + culprit.value + ")"));
   tell_everyone(over_message(), out);
@@ -379,7 +383,8 @@ void Round::open_barrier(TimePoint now, Outbox& out) {
   if (phase_index_ == kCommit) {
     // On the disk before anybody hears of it: a broker that comes back must not decide otherwise.
     if (auto kept = journal_.decide(journal_entry()); !kept) {
-      return abort("the decision can't be kept: " + kept.error().message(), {}, now, out);
+      doubt_ = "the decision can't be kept: " + kept.error().message();
+      return take_back(now, out);
     }
   }
   for (Member& member : members_) member.times[phase_index_].released_us = since_opened_us(now);
@@ -429,6 +434,19 @@ void Round::finish(TimePoint now, Outbox& out) {
 void Round::answer_again(const Member& member, std::size_t at, const PeerId& to, std::uint64_t sequence, TimePoint now,
                          Outbox& out) {
   if (at < phase_index_) {
+void Round::take_back(TimePoint now, Outbox& out) {
+  // The disk may have kept it all the same, and whoever comes after this broker would then say commit to one who has
+  // been told to abort.
+  if (auto taken = journal_.undecide(id_); !taken) {
+    const bool news = reason_.empty();
+    reason_ = doubt_ + "; it can't be taken back either, and is tried again: its members wait";
+    phase_deadline_ = now + kTakeBackRetry;
+    if (news) out.log(LogLevel::warning, "round " + id_.value + ": " + reason_ + ": " + taken.error().message());
+    return;
+  }
+  abort(std::exchange(doubt_, {}), {}, now, out);
+}
+
     out.send(to, message(member.plan.id, sequence, release_of(at)));
     return;
   }

@@ -53,6 +53,9 @@ class Round {
   [[nodiscard]] std::optional<TimePoint> deadline() const;
   [[nodiscard]] std::size_t size() const { return members_.size(); }
   [[nodiscard]] bool has_member(const MemberId& member) const { return index_.contains(member); }
+  /// The journal could neither keep the decision nor take it back: the disk may hold it. Nobody is told anything until
+  /// it has been taken back.
+  [[nodiscard]] bool in_doubt() const { return !doubt_.empty(); }
   /// A former broker had decided it: which CRIUs are its members' is not known until they come.
   [[nodiscard]] bool taken_over() const { return taken_over_; }
   /// The member whose container id starts with the plan's, or the other way round; none where it is not exactly one.
@@ -109,6 +112,8 @@ class Round {
   void order_unlock(Member& member, Outbox& out);
   void answer_again(const Member& member, std::size_t phase_index, const PeerId& to, std::uint64_t sequence,
                     TimePoint now, Outbox& out);
+  /// The decision could not be kept: aborts when that is sure, else tries again later.
+  void take_back(TimePoint now, Outbox& out);
   /// Answers one hook with abort; the round is decided, and goes on.
   void refuse_hook(const MemberId& member, const HookEvent& event, const std::string& reason, const PeerId& to,
                    std::uint64_t sequence, Outbox& out) const;
@@ -134,6 +139,7 @@ class Round {
   std::size_t ready_count_ = 0;    ///< members that are ready in the current phase
   std::string reason_;
   MemberId culprit_;
+  std::string doubt_;  ///< why the decision can't be kept, while it may stand on the disk all the same
   TimePoint opened_;
   TimePoint phase_deadline_;
   std::int64_t opened_unix_ms_;

@@ -21,7 +21,7 @@ enum class FaultKind : std::uint8_t {
   criu_kill,        ///< its CRIU, and the hook with it
   criu_failure,     ///< its CRIU will fail by itself
   disk_full,        ///< its record can't be stored
-  journal_failure,  ///< the broker's journal takes nothing for `length`
+  journal_failure,  ///< of the broker's journal, for `length`; `detail` tells which DiskTrouble
   pod_failure,      ///< the kernel refuses every call about pod `target`
   cut,              ///< agent `target` and the broker don't hear one another, `detail` tells which directions and how
   storm,            ///< messages get lost, doubled and slow; `detail` in thousandths

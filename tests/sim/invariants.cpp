@@ -96,6 +96,10 @@ void Invariants::decided(const RoundId& id, const std::vector<Images>& images) {
   check_one_end(id, *round);
 }
 
+void Invariants::taken_back(const RoundId& id) {
+  if (Round* round = find(id)) round->decided = false;
+}
+
 void Invariants::check_cut(const RoundId& id, const Round& round) {
   if (!round.lock_opened) return fail("the cut", "round " + id.value + " is decided, its lock barrier never opened");
   for (const Share& share : round.shares) {

@@ -51,6 +51,8 @@ class Invariants {
   void reaches_agent(const Message& message);
   void reaches_hook(int member, const RoundId& round, HookAction action, const Message& message);
   void decided(const RoundId& round, const std::vector<Images>& images);
+  /// The decision does not stand in the journal any more.
+  void taken_back(const RoundId& round);
   /// `waited`: as long as it might, so that an abort of its own is in order.
   void hook_ended(int member, const RoundId& round, HookAction action, HookEnd end, bool waited);
   void record_named(int member, const RoundId& round, const Images& images);

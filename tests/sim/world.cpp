@@ -31,9 +31,10 @@ World::World(Setting setting, std::uint64_t seed, Trace& trace)
       kernel_(now_),
       rules_(setting_, kernel_),
       images_(setting_.members.size()),
-      journal_([this](const RoundId& round) {
-        note([&] { return "journal: " + round.value + " is decided"; });
-        rules_.decided(round, images_);
+      journal_([this](const RoundId& round, bool stands) {
+        note([&] { return "journal: " + round.value + (stands ? " is decided" : " is decided no more"); });
+        if (stands) return rules_.decided(round, images_);
+        rules_.taken_back(round);
       }),
       places_(setting_.agents.size()),
       criu_(setting_.members.size()),

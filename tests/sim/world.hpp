@@ -18,9 +18,8 @@
 /// actions of one turn. Pauses: a part sees what has happened meanwhile when it goes on, its deadlines before the
 /// messages or after them.
 ///
-/// Limits. The shells are not simulated: framing, encoding, high-water marks, the hook's environment. Of the agent's it
-/// is taken for granted that it takes away an earlier life's lock only when the broker has welcomed it. Clocks agree in
-/// their speed. A disk keeps what it said to have kept, and a write that fails has kept nothing. Two agents never claim
+/// Limits. The shells are not simulated: framing, encoding, high-water marks, the hook's environment. Clocks agree in
+/// their speed. A disk keeps what it said to have kept. Two agents never claim
 /// one pod, except as successive lives. A hook's answer and the record's rename are one step. Peers don't lie. Nobody
 /// is held up for longer than a lease less `silence` without its being noticed: a message that is hours old counts as a
 /// sign of life.
@@ -214,7 +213,6 @@ class World {
   Invariants rules_;
   std::vector<Images> images_;  ///< of each member
   DurableJournal journal_;
-  TimePoint journal_fails_until_;
 
   Broker broker_;
   std::map<PeerNumber, Agent> agents_;             ///< that live

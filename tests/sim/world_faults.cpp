@@ -42,8 +42,8 @@ void World::strike(const Fault& fault) {
       return;
     case FaultKind::disk_full: disk_full_[target] = 1; return;
     case FaultKind::journal_failure:
-      journal_.failing = true;
-      return later(fault.length, [this] { journal_.failing = false; });
+      journal_.trouble = static_cast<DiskTrouble>(1 + fault.detail % kDiskTroubles);
+      return later(fault.length, [this] { journal_.trouble = DiskTrouble::none; });
     case FaultKind::pod_failure: kernel_.find(setting_.pods[target])->sick_until = now_ + fault.length; return;
     case FaultKind::cut: {
       if (!places_[target]) return;
@@ -95,7 +95,7 @@ void World::heal() {
   note([] { return std::string("all faults end"); });
   faults_.clear();
   next_fault_ = 0;
-  journal_.failing = false;
+  journal_.trouble = DiskTrouble::none;
   std::ranges::fill(disk_full_, 0);
   for (const PodId& pod : setting_.pods) kernel_.find(pod)->sick_until = {};
   network_.heal(now_);

@@ -22,7 +22,12 @@ class TestJournal : public MemoryJournal {
   Result<void> decide(const JournalRound& round) override {
     if (full) return broken();
     ++decisions;
-    return MemoryJournal::decide(round);
+    auto kept = MemoryJournal::decide(round);
+    return unsynced ? broken() : kept;
+  }
+  Result<void> undecide(const RoundId& round) override {
+    if (stuck) return broken();
+    return MemoryJournal::undecide(round);
   }
   Result<std::optional<Message>> find(const RoundId& round) override {
     if (unreadable) return broken();
@@ -35,6 +40,8 @@ class TestJournal : public MemoryJournal {
 
   bool full = false;
   bool unreadable = false;
+  bool unsynced = false;  ///< what is written stays, and is said to have failed
+  bool stuck = false;     ///< nothing can be taken back
   int decisions = 0;
 
  private:
@@ -55,6 +62,14 @@ class JournalTest : public ::testing::TestWithParam<Operation> {
     (void)rig_.open(plan(GetParam(), 2));
     rig_.walk(2, phases);
     return rig_;
+  }
+  /// The last vote comes, and the decision fails.
+  Actions fail_to_decide() {
+    at(kCommitPhase);
+    journal_.unsynced = true;
+    for (const int number : {1, 2}) (void)rig_.arrive(number, kCommitPhase);
+    (void)rig_.ready(1, kCommitPhase);
+    return rig_.ready(2, kCommitPhase);
   }
   /// What agent 1 hears from `broker` when it says the hook of the commit phase again.
   Actions repeat_vote(Rig& broker) {
@@ -90,6 +105,55 @@ TEST_P(JournalTest, WhatCanNotBeKeptIsAborted) {
   EXPECT_EQ(std::get<Release>(said[0].body).verdict, Verdict::abort);
   EXPECT_EQ(rig_.status().state, RoundState::aborted);
   EXPECT_NE(rig_.status().reason.find("no space"), std::string::npos);
+}
+
+TEST_P(JournalTest, ADecisionThatFailedIsTakenBackBeforeTheAbortIsSaid) {
+  const auto said = fail_to_decide().published(kReleaseTopic);
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_EQ(std::get<Release>(said[0].body).verdict, Verdict::abort);
+  EXPECT_EQ(rig_.status().state, RoundState::aborted);
+  TestJournal before_the_end = journal_;
+  Rig second(before_the_end);
+  const Actions answer = repeat_vote(second);
+  ASSERT_NE(release_to(answer, agent(1)), nullptr);
+  EXPECT_EQ(release_to(answer, agent(1))->verdict, Verdict::abort) << "the disk had kept it";
+}
+
+TEST_P(JournalTest, WhatCanNotBeTakenBackEitherIsNotSpokenOf) {
+  journal_.stuck = true;
+  EXPECT_TRUE(fail_to_decide().published(kReleaseTopic).empty());
+  EXPECT_EQ(rig_.status().state, RoundState::open);
+  EXPECT_NE(rig_.status().reason.find("can't be taken back"), std::string::npos) << rig_.status().reason;
+
+  EXPECT_TRUE(rig_.ask(AbortRound{"x"}).published(kReleaseTopic).empty()) << "whoever wants an abort has to wait";
+  EXPECT_TRUE(rig_.lose(agent(1)).published(kReleaseTopic).empty());
+  EXPECT_TRUE(rig_.pass(milliseconds(60'000), 2).published(kReleaseTopic).empty()) << "no deadline says it";
+  const auto said = repeat_vote(rig_).sent_to(agent(1));
+  ASSERT_FALSE(said.empty());
+  EXPECT_TRUE(std::holds_alternative<Pending>(said.back().body));
+  const auto refused =
+      rig_.say(kClient, {RoundId("r-2"), GroupId("bank"), {}, 8, plan(GetParam(), 2)}).sent_to(kClient);
+  ASSERT_EQ(refused.size(), 1U);
+  ASSERT_TRUE(std::holds_alternative<Refused>(refused[0].body));
+  EXPECT_NE(std::get<Refused>(refused[0].body).reason.find("the journal has failed in round r-1"), std::string::npos);
+
+  TestJournal disk = journal_;
+  Rig next(disk);
+  const Actions answer = repeat_vote(next);
+  ASSERT_NE(release_to(answer, agent(1)), nullptr);
+  EXPECT_EQ(release_to(answer, agent(1))->verdict, Verdict::go) << "as the disk has it: nobody has heard otherwise";
+}
+
+TEST_P(JournalTest, WhatCanBeTakenBackLaterIsAbortedThen) {
+  journal_.stuck = true;
+  (void)fail_to_decide();
+  (void)rig_.pass(milliseconds(2'000), 2);
+  journal_.stuck = false;
+  const auto said = rig_.pass(milliseconds(1'000), 2).published(kReleaseTopic);
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_EQ(std::get<Release>(said[0].body).verdict, Verdict::abort);
+  EXPECT_NE(rig_.status().reason.find("the decision can't be kept"), std::string::npos) << rig_.status().reason;
+  EXPECT_TRUE(journal_.unfinished()->empty());
 }
 
 TEST_P(JournalTest, AFullJournalOpensNoRound) {
