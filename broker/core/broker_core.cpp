@@ -11,6 +11,10 @@ namespace {
 /// Agents listed in one status: more than the format's limit would make a message that nobody can read.
 constexpr std::size_t kMaxListed = 4096;
 
+/// The shortest lease, in silences: a dead agent is noticed after one, a message under way may be as old as another, a
+/// successor starts, and what was decided before has to be done.
+constexpr int kLeastLease = 4;
+
 /// What only agents and their relays say, and what only clients do. Anything else is told apart by its type alone.
 bool is_theirs(Role role, const Body& body) {
   const bool of_agents = std::holds_alternative<HookEvent>(body) || std::holds_alternative<HookGone>(body) ||
@@ -282,9 +286,11 @@ void BrokerCore::on(const Sender& from, const OpenRound& open) {
   if (message.round.empty() || message.group.empty()) return refuse(from, "a round needs an id and a group");
   if (const auto wrong = check_plan(open)) return refuse(from, *wrong);
   // A dead agent's lock has to hold until its death has been noticed, and what was decided before has been done.
-  if (milliseconds(open.lease_ms) < 2 * settings_.silence) {
-    return refuse(from, "the lease (" + std::to_string(open.lease_ms) + " ms) must be at least twice the broker's silence (" +
-                            std::to_string(settings_.silence.count()) + " ms)");
+  if (milliseconds(open.lease_ms) < kLeastLease * settings_.silence) {
+    return refuse(from, "the lease (" + std::to_string(open.lease_ms) + " ms) must be at least " +
+                            std::to_string(kLeastLease) + " times the broker's silence (" +
+                            std::to_string(settings_.silence.count()) + " ms); set `lease` in the group's file to " +
+                            std::to_string((kLeastLease * settings_.silence).count()) + "ms or more");
   }
   if (!recovered_) {
     const auto left = journal_.unfinished();

@@ -66,7 +66,7 @@ class Crash : public EndToEnd, public ::testing::WithParamInterface<Agents> {
     const auto code = round.wait(25s);
     EXPECT_TRUE(code.has_value()) << "lockstep itself hangs";
     expect_all_or_nothing(cluster, traffic, code.value_or(-1));
-    expect_unlocked(cluster, 8s);  // the lease, and a little
+    expect_unlocked(cluster, kLeaseIsOver);
     EXPECT_THAT(traffic.await_flow(before, 15s), IsEmpty()) << read_file(round.log());
     return code.value_or(-1);
   }
@@ -126,7 +126,7 @@ TEST_P(Crash, AVoteOutlivesItsBroker) {
   ASSERT_TRUE(wait_until([&] { return std::filesystem::exists(cluster.images_of("client0") / kRecordPartFile); }, 10s));
   std::this_thread::sleep_for(50ms);
   cluster.broker().kill();
-  std::this_thread::sleep_for(6s);  // twice the silence, and as long as the lease
+  std::this_thread::sleep_for(13s);  // longer than the lease
   EXPECT_EQ(state_of(traffic.pid_of("client0")), 't');
   EXPECT_TRUE(cluster.locked(1)) << "its agent renews the lock as long as the vote is out";
   cluster.start_broker();

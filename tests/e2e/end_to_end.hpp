@@ -19,10 +19,13 @@ using ::testing::AnyOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-/// Bounds that are short enough to wait for in a test, for a group file.
+/// Bounds that are short enough to wait for in a test, for a group file; the broker takes no shorter lease.
 inline const std::string kShortBounds =
     "deadlines: {prepare: 5s, lock: 5s, commit: 20s, finish: 5s}\n"
-    "lease: 6s\n";
+    "lease: 12s\n";
+
+/// Until a lock that nobody renews has opened, and a little.
+inline constexpr auto kLeaseIsOver = 14s;
 
 inline void PrintTo(Agents agents, std::ostream* out) { *out << (agents == Agents::node ? "node agent" : "sidecars"); }
 

@@ -92,7 +92,7 @@ TEST_F(Relay, BrokerKilledInTheMiddleOfARoundLetsAllRunOn) {
   ASSERT_TRUE(code.has_value()) << "lockstep itself hangs";
   EXPECT_NE(code, 0) << read_file(round.log());
   EXPECT_EQ(traffic.pids(), pids);
-  expect_unlocked(cluster, 8s);  // the lease, and a little
+  expect_unlocked(cluster, kLeaseIsOver);
   EXPECT_THAT(traffic.await_flow(before, 15s), IsEmpty()) << read_file(round.log());
   for (const std::string& member : traffic.members()) {
     EXPECT_FALSE(std::filesystem::exists(cluster.record_of(member))) << member;

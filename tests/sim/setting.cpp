@@ -104,7 +104,7 @@ Setting draw_setting(Dice& dice, int members) {
                               : HookNames::container;
   setting.relays = !dice.one_in(4);
   for (MemberSetting& member : setting.members) member.by_relay = member.by_relay && setting.relays;
-  constexpr std::array<int, 3> kLeases{6'000, 10'000, 15'000};
+  constexpr std::array<int, 3> kLeases{12'000, 13'000, 15'000};
   setting.lease = milliseconds(kLeases[static_cast<std::size_t>(dice.below(3))]);
   return setting;
 }
