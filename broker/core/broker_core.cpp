@@ -340,7 +340,8 @@ void BrokerCore::on(const Sender& from, const AbortRound& abort) {
 
 void BrokerCore::on(const Sender& from, const MemberResult& result) {
   Round* round = find(from.message.round);
-  if (round == nullptr || !round->has_member(from.message.member)) {
+  if (round == nullptr) return on_late_result(from, result);
+  if (!round->has_member(from.message.member)) {
     return refuse(from, "no round " + from.message.round.value + " with member " + from.message.member.value);
   }
   const RoundState before = round->state();
@@ -360,6 +361,26 @@ void BrokerCore::on(const Sender& from, const GetRound& /*get*/) {
     const auto last_word = journal_.find(message.round);
     if (!last_word) return refuse(from, last_word.error().message());
     if (*last_word) {
+void BrokerCore::on_late_result(const Sender& from, const MemberResult& result) {
+  auto last_word = journal_.find(from.message.round);
+  if (!last_word) return refuse(from, last_word.error().message());
+  auto* status = *last_word ? std::get_if<RoundStatus>(&(*last_word)->body) : nullptr;
+  const auto member = status == nullptr ? std::vector<MemberStatus>::iterator()
+                                        : std::ranges::find(status->members, from.message.member, &MemberStatus::id);
+  if (status == nullptr || member == status->members.end()) {
+    return refuse(from, "no round " + from.message.round.value + " with member " + from.message.member.value);
+  }
+  if (member->criu == CriuOutcome::running) {
+    member->criu = result.ok ? CriuOutcome::succeeded : CriuOutcome::failed;
+    member->detail = result.detail;
+    from.out.archive(**last_word);
+  }
+  Message answer = **last_word;
+  answer.member = from.message.member;
+  answer.sequence = from.message.sequence;
+  from.out.send(from.id, std::move(answer));
+}
+
       Message status = **last_word;
       status.sequence = message.sequence;
       return from.out.send(from.id, std::move(status));

@@ -64,6 +64,8 @@ class BrokerCore {
   void on(const Sender& from, const OpenRound& open);
   void on(const Sender& from, const AbortRound& abort);
   void on(const Sender& from, const MemberResult& result);
+  /// Of a round that is not in memory any more: into its last word in the journal.
+  void on_late_result(const Sender& from, const MemberResult& result);
   void on(const Sender& from, const GetRound& get);
   void on(const Sender& from, const GetStatus& get);
   void on(const Sender& from, const GetHistory& get);

@@ -307,6 +307,30 @@ TEST_P(JournalTest, AnUnknownRoundWasNeverDecided) {
   EXPECT_EQ(release->verdict, Verdict::abort);
 }
 
+TEST_P(JournalTest, HowCriuEndedIsGatheredAfterTheRoundsEndToo) {
+  const auto outcome = [this](std::size_t of) {
+    const auto last_word = journal_.find(kRound);
+    const auto& status = std::get<RoundStatus>((*last_word)->body);
+    return std::pair(status.members[of].criu, status.members[of].detail);
+  };
+  at(kLastPhase + 1);
+  EXPECT_EQ(outcome(0).first, CriuOutcome::running);
+  (void)rig_.say(kClient, 1, MemberResult{true, "fine"});
+  EXPECT_EQ(outcome(0), std::pair(CriuOutcome::succeeded, std::string("fine")));
+
+  Rig second(journal_);  // knows the round from its journal alone
+  second.everybody_says_hello(2);
+  const auto answer = second.say(kClient, 2, MemberResult{false, "no space"}).sent_to(kClient);
+  EXPECT_EQ(outcome(1), std::pair(CriuOutcome::failed, std::string("no space")));
+  EXPECT_EQ(outcome(0).first, CriuOutcome::succeeded);
+  ASSERT_EQ(answer.size(), 1U);
+  ASSERT_TRUE(std::holds_alternative<RoundStatus>(answer[0].body));
+  (void)second.say(kClient, 2, MemberResult{true, "again"});
+  EXPECT_EQ(outcome(1).first, CriuOutcome::failed) << "the first word counts";
+  const auto stranger = second.say(kClient, 3, MemberResult{true, {}}).sent_to(kClient);
+  EXPECT_TRUE(std::holds_alternative<Refused>(stranger.at(0).body));
+}
+
 TEST_P(JournalTest, HistoryListsWhatHasEnded) {
   at(1);
   (void)rig_.ask(AbortRound{"enough"});
