@@ -55,7 +55,22 @@ Result<HookServer> open_hooks(const AgentConfig& config, const Hello& hello, Fd 
   return HookServer::listen(config.socket_dir + "/" + file);
 }
 
-Result<std::unique_ptr<Pods>> open_pods(const AgentConfig& config, const Hello& hello) {
+/// What a former life has left locked. A node's agent takes away what else its dead have left.
+std::vector<LeftLock> find_left_locks(const AgentConfig& config, const Hello& hello) {
+  if (config.scope == Scope::node) return sweep_stale_locks(config.socket_dir).left;
+  std::vector<LeftLock> left;
+  for (const std::uint64_t inode : hello.pods) {
+    auto found = find_left_lock({inode, "its own", "/proc/self/ns/net"});
+    if (!found)
+      spdlog::warn("whether the pod is locked can't be told: {}", found.error().message());
+    else if (*found)
+      left.push_back(std::move(**found));
+  }
+  return left;
+}
+
+Result<std::unique_ptr<Pods>> open_pods(const AgentConfig& config, const Hello& hello,
+                                        const std::vector<LeftLock>& left) {
   std::vector<Endpoint> exempt;
   if (config.scope == Scope::self) {
     auto resolved = resolve_exemptions({config.broker, config.releases});
@@ -67,6 +82,14 @@ Result<std::unique_ptr<Pods>> open_pods(const AgentConfig& config, const Hello& 
     auto own = open_netns("/proc/self/ns/net");
     if (!own) return Failure(own.error());
     if (auto added = pods->add_node(std::move(*own)); !added) return Failure(added.error());
+  }
+  for (const LeftLock& lock : left) {
+    const Closing closing{CoreSettings().found_lease, lock.lock.note.round};
+    const auto taken = pods->take_over({PodId{hello.boot_id, lock.pod.inode}, 0, lock.pod.path}, closing);
+    if (!taken)
+      spdlog::warn("pod net:[{}] was left locked, and that can't be kept: {}", lock.pod.inode, taken.error().message());
+    else
+      remove_replaced(lock);
   }
   for (const std::uint64_t inode : hello.pods) {
     // Now rather than in a round: it takes away what an earlier agent left, and tells what this kernel can't do.
@@ -81,11 +104,10 @@ Result<std::unique_ptr<Pods>> open_pods(const AgentConfig& config, const Hello& 
 Result<std::unique_ptr<AgentShell>> AgentShell::create(const AgentConfig& config, Fd stop, Fd hook) {
   auto hello = make_hello(config);
   if (!hello) return Failure(hello.error());
-  // What an earlier agent of this machine has left; a sidecar's own pod is cleared when it is prepared.
-  if (config.scope == Scope::node) sweep_stale_locks(config.socket_dir);
+  const std::vector<LeftLock> left = find_left_locks(config, *hello);
   auto hooks = open_hooks(config, *hello, std::move(hook));
   if (!hooks) return Failure(hooks.error());
-  auto pods = open_pods(config, *hello);
+  auto pods = open_pods(config, *hello, left);
   if (!pods) return Failure(pods.error());
   CoreSettings settings;
   settings.hello = std::move(*hello);
@@ -95,8 +117,17 @@ Result<std::unique_ptr<AgentShell>> AgentShell::create(const AgentConfig& config
   settings.in_doubt = config.in_doubt;
   std::unique_ptr<AgentShell> shell(
       new AgentShell(config, std::move(stop), std::move(*pods), std::move(*hooks), std::move(settings)));
+  shell->take_over(left);
   if (auto connected = shell->connect(config); !connected) return Failure(connected.error());
   return shell;
+}
+
+void AgentShell::take_over(const std::vector<LeftLock>& left) {
+  for (const LeftLock& lock : left) {
+    const PodId pod = pods_->id_of(lock.pod.inode);
+    if (pods_->armed(pod)) core_.take_over(pod, RoundId(lock.lock.note.round), Clock::now(), out_);
+  }
+  perform();
 }
 
 AgentShell::AgentShell(const AgentConfig& config, Fd stop, std::unique_ptr<Pods> pods, HookServer hooks,

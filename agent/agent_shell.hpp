@@ -22,6 +22,9 @@ struct CriuWatch {
   Fd pidfd;
 };
 
+/// What an agent finds of a former life.
+struct LeftLock;
+
 class AgentShell {
  public:
   /// Connects, prepares the own pod (scope self), and listens for hooks. `stop` is readable when the agent shall end
@@ -33,6 +36,8 @@ class AgentShell {
  private:
   AgentShell(const AgentConfig& config, Fd stop, std::unique_ptr<Pods> pods, HookServer hooks, CoreSettings settings);
   Result<void> connect(const AgentConfig& config);
+  /// Keeps the pods locked that a former life has left so, and tells the core of them.
+  void take_over(const std::vector<LeftLock>& left);
   void poll_once();
   void serve_hook(const HookServer::Interest& interest, short revents);
   void receive_from_broker();

@@ -67,9 +67,15 @@ Result<void> Pods::prepare(const PodPlace& place) {
     if (known->second.armed) return {};
     return known->second.lock->prepare();  // somebody may have flushed the rule set since
   }
+  return add(place, std::nullopt);
+}
+
+Result<void> Pods::take_over(const PodPlace& place, const Closing& closing) { return add(place, closing); }
+
+Result<void> Pods::add(const PodPlace& place, const std::optional<Closing>& closing) {
   auto netns = open(place);
   if (!netns) return Failure(netns.error());
-  auto lock = create_pod_lock(*netns, backend_, exempt_, owner_);
+  auto lock = create_pod_lock(*netns, backend_, exempt_, owner_, closing);
   if (!lock) return Failure(lock.error());
   auto diag = SockDiag::create(*netns);
   if (!diag) return Failure(diag.error());
@@ -80,7 +86,7 @@ Result<void> Pods::prepare(const PodPlace& place) {
   pods_.emplace(place.pod.netns_inode,
                 Pod{std::move(*netns), std::move(*lock), std::make_unique<SockDiag>(std::move(*diag)),
                     std::make_unique<AddressReader>(std::move(*addresses)),
-                    std::make_unique<NatReader>(std::move(*nat)), false, Clock::now()});
+                    std::make_unique<NatReader>(std::move(*nat)), closing.has_value(), Clock::now()});
   return {};
 }
 

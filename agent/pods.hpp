@@ -31,6 +31,9 @@ class Pods : public PodNetwork {
   /// From now on what `netns` translates counts as well: the node's, through which its pods' packets go.
   Result<void> add_node(Fd netns);
 
+  /// For a pod that a former life of this agent has left locked: prepares it, and keeps it locked without a gap.
+  Result<void> take_over(const PodPlace& place, const Closing& closing);
+
   Result<void> prepare(const PodPlace& place) override;
   Result<void> arm(const PodId& pod, milliseconds lease, const RoundId& round) override;
   Result<void> renew(const PodId& pod, milliseconds lease) override;
@@ -46,6 +49,12 @@ class Pods : public PodNetwork {
   /// keeps it alive after its pod has gone.
   void forget_idle(TimePoint now, Duration idle);
   [[nodiscard]] std::size_t size() const { return pods_.size(); }
+  [[nodiscard]] PodId id_of(std::uint64_t inode) const { return {boot_id_, inode}; }
+  /// It is locked by this agent.
+  [[nodiscard]] bool armed(const PodId& pod) const {
+    const auto known = pods_.find(pod.netns_inode);
+    return known != pods_.end() && known->second.armed;
+  }
 
  private:
   struct Pod {
@@ -64,6 +73,8 @@ class Pods : public PodNetwork {
   };
 
   [[nodiscard]] Result<Fd> open(const PodPlace& place) const;
+  /// Opens what is kept of a pod; its lock is taken over when `closing` is given.
+  Result<void> add(const PodPlace& place, const std::optional<Closing>& closing);
   [[nodiscard]] Result<Pod*> find(const PodId& pod);
 
   std::string boot_id_;

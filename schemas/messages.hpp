@@ -62,9 +62,11 @@ struct Hello {
   std::string boot_id;
   std::vector<std::uint64_t> pods;        ///< namespace inodes
   bool whole_node = false;
-  std::vector<RoundId> held_rounds;       ///< rounds whose locks it found or kept
+  std::vector<RoundId> held_rounds;        ///< rounds that it has to do with
+  std::vector<RoundId> found_rounds = {};  ///< of these: whose locks a former life of it has left armed
   static auto fields(auto& self) {
-    return std::tie(self.role, self.name, self.boot_id, self.pods, self.whole_node, self.held_rounds);
+    return std::tie(self.role, self.name, self.boot_id, self.pods, self.whole_node, self.held_rounds,
+                    self.found_rounds);
   }
 };
 

@@ -32,9 +32,19 @@ AgentCore::AgentCore(CoreSettings settings, PodNetwork& network, TimePoint now)
 
 // --- the broker -----------------------------------------------------------------------------------------------------
 
+void AgentCore::take_over(const PodId& pod, const RoundId& round, TimePoint now, Outbox& out) {
+  locks_.take_over(pod, round, settings_.found_lease, now);
+  rounds_[round].found_until = now + settings_.in_doubt;
+  out.log(LogLevel::warning, "pod net:[" + std::to_string(pod.netns_inode) + "] was left locked for round " +
+                                 round.value + "; it stays so until the broker says what became of that");
+}
+
 void AgentCore::start(TimePoint now, Outbox& out) {
   Hello hello = settings_.hello;
   hello.held_rounds = known_rounds();
+  for (const RoundId& round : hello.held_rounds) {
+    if (rounds_[round].found_until) hello.found_rounds.push_back(round);
+  }
   out.to_broker(Message{{}, {}, {}, ++sequence_, std::move(hello)});
   hello_retry_ = std::clamp(hello_retry_ * 2, settings_.first_hello_retry, settings_.heartbeat);
   next_heartbeat_ = now + hello_retry_;
@@ -77,7 +87,7 @@ void AgentCore::on_welcome(const Welcome& welcome, TimePoint now, Outbox& out) {
   settings_.silence = std::max(milliseconds(welcome.silence_ms), 2 * settings_.heartbeat);
   next_heartbeat_ = now + settings_.heartbeat;
   for (const auto& [round, view] : rounds_) {
-    if (view.broken.empty() || view.committed) continue;
+    if (view.broken.empty() || view.broken_member.empty() || view.committed) continue;
     say(Holder{round, view.broken_member}, Ready{Phase::lock, false, view.broken, {}, {}}, out);
   }
   for (auto& [id, hook] : hooks_) forward(hook, now, out);
@@ -96,7 +106,7 @@ void AgentCore::on_order(const Message& message, const Order& order, TimePoint n
       if (order.operation == Operation::dump) return store(message, order, now, out);
       return say(holder, close_and_read(holder, order), out);
     case Phase::unlock:
-    case Phase::resume: return say(holder, let_go(holder, order.phase), out);
+    case Phase::resume: return say(holder, let_go(holder, order.phase, order.pod), out);
   }
 }
 
@@ -181,10 +191,10 @@ void AgentCore::read_nat(const PodId& pod, Ready& ready) {
   ready.nat.resize(room);
 }
 
-Ready AgentCore::let_go(const Holder& holder, Phase phase) {
+Ready AgentCore::let_go(const Holder& holder, Phase phase, const PodId& pod) {
   drains_.erase(holder);
   inodes_.erase(holder);
-  const auto done = locks_.let_go(holder);
+  const auto done = locks_.let_go(holder, pod);
   Ready ready{phase, done.has_value(), {}, {}, {}};
   if (!done) ready.reason = done.error().message();
   return ready;
@@ -334,6 +344,7 @@ void AgentCore::bind(const Message& answer, TimePoint now, Outbox& out) {
 
 void AgentCore::on_time(TimePoint now, Outbox& out) {
   check_locks(now, out);
+  check_found(now, out);
   check_drains(now, out);
   check_hooks(now, out);
   check_broker(now, out);
@@ -341,12 +352,29 @@ void AgentCore::on_time(TimePoint now, Outbox& out) {
 
 void AgentCore::check_locks(TimePoint now, Outbox& out) {
   for (const Holder& holder : locks_.on_time(now)) {
+    if (holder.member.empty()) {
+      out.log(LogLevel::warning, "the lock that was found of round " + holder.round.value + " has run out");
+      continue;
+    }
     out.log(LogLevel::warning, "the lock of member " + holder.member.value + " has run out: it was not renewed in time");
     drains_.erase(holder);
     inodes_.erase(holder);
     const std::string why = "the pod's lock ran out; its agent was stopped or could not renew it";
     break_round(holder, why);
     say(holder, Ready{Phase::lock, false, why, {}, {}}, out);
+  }
+}
+
+void AgentCore::check_found(TimePoint now, Outbox& out) {
+  std::vector<RoundId> given_up;
+  for (const auto& [round, view] : rounds_) {
+    if (view.found_until && now >= *view.found_until) given_up.push_back(round);
+  }
+  for (const RoundId& round : given_up) {
+    Release release;
+    release.reason =
+        "its lock was found, and no broker has said within " + text(settings_.in_doubt) + " what became of it";
+    round_over(round, release, out);
   }
 }
 
@@ -372,7 +400,7 @@ void AgentCore::check_drains(TimePoint now, Outbox& out) {
       drains_[holder] = Drain{state.inodes, now + interval, interval};
       continue;
     }
-    say(holder, let_go(holder, Phase::unlock), out);
+    say(holder, let_go(holder, Phase::unlock, pod.value_or(PodId())), out);
     unlock_reports_[holder] = now + settings_.heartbeat;
   }
   for (auto& [holder, due] : unlock_reports_) {
@@ -432,7 +460,8 @@ void AgentCore::give_up(const std::string& why, bool doubt_is_over, Outbox& out)
   for (const RoundId& round : locks_.rounds()) {
     const RoundView view = view_of(round);
     // A committed dump still drains: that needs no broker, and the lock has to stay until the tasks are gone.
-    if (doubt_is_over || (!view.voted && !view.committed)) undone.push_back(round);
+    const bool undecided = !view.voted && !view.committed && !view.found_until;
+    if (doubt_is_over || undecided) undone.push_back(round);
   }
   for (const RoundId& round : undone) {
     if (!view_of(round).committed) {
@@ -458,6 +487,9 @@ TimePoint AgentCore::next_deadline() const {
   if (const auto due = locks_.next_deadline()) next = std::min(next, *due);
   for (const auto& [holder, drain] : drains_) next = std::min(next, drain.next_check);
   for (const auto& [holder, due] : unlock_reports_) next = std::min(next, due);
+  for (const auto& [round, view] : rounds_) {
+    if (view.found_until) next = std::min(next, *view.found_until);
+  }
   for (const auto& [id, hook] : hooks_) {
     next = std::min({next, hook.next_alive, hook.next_retry});
     if (hook.step == HookStep::storing) next = std::min(next, hook.store_deadline);
@@ -476,7 +508,9 @@ void AgentCore::shut_down(const std::string& why, Outbox& out) {
     }
     // The broker may be deciding to commit at this very moment: such a pod opens with its lease, or when a later agent
     // takes the lock away.
-    for (const Holder& holder : locks_.holders_of(round)) say(holder, Ready{Phase::lock, false, why, {}, {}}, out);
+    for (const Holder& holder : locks_.holders_of(round)) {
+      if (!holder.member.empty()) say(holder, Ready{Phase::lock, false, why, {}, {}}, out);
+    }
   }
 }
 

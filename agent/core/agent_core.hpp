@@ -27,6 +27,7 @@ struct CoreSettings {
   milliseconds heartbeat{500};
   milliseconds first_hello_retry{10};      ///< doubled up to the heartbeat: a broker that is there answers at once
   milliseconds in_doubt{3'600'000};        ///< how long a member whose vote is out waits for a silent broker
+  milliseconds found_lease{15'000};        ///< of a lock that a former life has left; renewed
   milliseconds alive_interval{1000};       ///< to waiting hooks
   milliseconds first_retry{200};
   milliseconds last_retry{1000};
@@ -40,6 +41,9 @@ class AgentCore {
   /// `network` must outlive the core.
   AgentCore(CoreSettings settings, PodNetwork& network, TimePoint now);
 
+  /// Before start(): this pod stands locked for a round of a former life of this agent, and its lock has been taken
+  /// over with `found_lease`. It is kept until the broker says what became of that round, at most for `in_doubt`.
+  void take_over(const PodId& pod, const RoundId& round, TimePoint now, Outbox& out);
   /// Says Hello; to be called once, and again by the core itself until it is answered.
   void start(TimePoint now, Outbox& out);
   void on_hook_message(HookId hook, const Message& message, TimePoint now, Outbox& out);
@@ -77,6 +81,7 @@ class AgentCore {
   struct RoundView {
     bool voted = false;                    ///< a vote went out from here: only the broker knows how it ended
     bool committed = false;
+    std::optional<TimePoint> found_until;  ///< a former life's: only the broker knows; when it is given up
     std::string broken;                    ///< why this agent can never vote for it again; empty: it can
     MemberId broken_member;
   };
@@ -100,7 +105,7 @@ class AgentCore {
   [[nodiscard]] Ready lock(const Holder& holder, const Order& order, TimePoint now);
   /// Adds what translates the connections of `ready`.
   void read_nat(const PodId& pod, Ready& ready);
-  [[nodiscard]] Ready let_go(const Holder& holder, Phase phase);
+  [[nodiscard]] Ready let_go(const Holder& holder, Phase phase, const PodId& pod = {});
   void store(const Message& message, const Order& order, TimePoint now, Outbox& out);
 
   void round_over(const RoundId& round, const Release& release, Outbox& out);
@@ -109,6 +114,7 @@ class AgentCore {
   void check_hooks(TimePoint now, Outbox& out);
   void check_broker(TimePoint now, Outbox& out);
   void check_locks(TimePoint now, Outbox& out);
+  void check_found(TimePoint now, Outbox& out);
   /// The broker is silent: everything that has not voted is undone now, what has voted when `doubt_is_over`.
   void give_up(const std::string& why, bool doubt_is_over, Outbox& out);
   /// A lock has run out, or the broker was given up: whatever it asks for in this round, the answer is no from now on,

@@ -25,6 +25,25 @@ Result<void> LockBook::hold(const PodPlace& place, const Holder& holder, millise
   return {};
 }
 
+void LockBook::take_over(const PodId& pod, const RoundId& round, milliseconds lease, TimePoint now) {
+  locks_[pod] = Lock{{Holder{round, MemberId()}}, lease, now, now + lease / 3};
+}
+
+Result<void> LockBook::let_go(const Holder& holder, const PodId& pod) {
+  auto done = let_go(holder);
+  const auto lock = locks_.find(pod);
+  const Holder former{holder.round, MemberId()};
+  const bool is_last = lock != locks_.end() && std::ranges::none_of(lock->second.holders, [&](const Holder& other) {
+                         return other.round == holder.round && other != former;
+                       });
+  if (!is_last || std::ranges::find(lock->second.holders, former) == lock->second.holders.end()) return done;
+  std::erase(lock->second.holders, former);
+  if (!lock->second.holders.empty()) return done;
+  locks_.erase(lock);
+  auto opened = network_.disarm(pod);
+  return done ? opened : done;
+}
+
 Result<void> LockBook::let_go(const Holder& holder) {
   for (auto lock = locks_.begin(); lock != locks_.end(); ++lock) {
     std::vector<Holder>& holders = lock->second.holders;

@@ -13,7 +13,8 @@
 
 namespace lockstep::agent {
 
-/// A member of a round, as a holder of its pod's lock.
+/// A member of a round, as a holder of its pod's lock. Without a name: whoever of the round had the lock that a former
+/// life of this agent has left.
 struct Holder {
   RoundId round;
   MemberId member;
@@ -27,9 +28,14 @@ class LockBook {
   Result<void> prepare(const PodPlace& place) { return network_.prepare(place); }
   /// Locks the pod for this holder. Said again, it renews.
   Result<void> hold(const PodPlace& place, const Holder& holder, milliseconds lease, TimePoint now);
+  /// The pod is prepared, and armed for `lease` from now, in place of a former life's lock for this round.
+  void take_over(const PodId& pod, const RoundId& round, milliseconds lease, TimePoint now);
   /// Gives one share back; no error when there is none. On an error the share is given back all the same, and the pod
   /// opens with its lease.
   Result<void> let_go(const Holder& holder);
+  /// The same, where the member's pod is known: what a former life's lock holds there of the round goes with its last
+  /// member.
+  Result<void> let_go(const Holder& holder, const PodId& pod);
   /// Gives back every share of a round. The first error is the result, all are tried.
   Result<void> let_go_round(const RoundId& round);
 

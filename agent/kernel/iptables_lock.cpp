@@ -92,16 +92,28 @@ Result<std::unique_ptr<PodLock>> IptablesLock::create(const Fd& netns, std::vect
 }
 
 Result<void> IptablesLock::prepare() {
+  lease_end_.clear();
+  return put_in_place();
+}
+
+Result<void> IptablesLock::take_over(milliseconds lease, std::string_view round) {
+  if (auto valid = check_lease(lease); !valid) return valid;
+  armed_comment_ = round_comment(round, unix_ms());
+  lease_end_ = end_of(lease);
+  return put_in_place();
+}
+
+Result<void> IptablesLock::put_in_place() {
   for (const Family& family : families_) {
     auto saved = saved_filter_table(netns_, family.programs);
     if (!saved) return Failure(saved.error());
     std::string script = declare_chains(kIptablesChains) + delete_jumps(*saved, kIptablesChains);
     for (const Chain& chain : kChains)
       script += std::string("-I ") + chain.hook + " 1 -j " + std::string(chain.name) + "\n";
+    if (!lease_end_.empty()) script += closing_rules(family);
     if (auto done = restore_rules(netns_, family.programs, script + "COMMIT\n"); !done) return done;
   }
   prepared_ = true;
-  lease_end_.clear();
   return {};
 }
 
@@ -119,12 +131,17 @@ Result<void> IptablesLock::renew(milliseconds lease) {
   return fill();
 }
 
+std::string IptablesLock::closing_rules(const Family& family) const {
+  const Closed closed{family.ip,  exempt_,    answered_, comment_option(owner_comment_, armed_comment_),
+                      lease_end_, resets_end_};
+  std::string rules;
+  for (const Chain& chain : kChains) rules += armed_rules(chain, closed);
+  return rules;
+}
+
 Result<void> IptablesLock::fill() {
   for (const Family& family : families_) {
-    const Closed closed{family.ip, exempt_, answered_, comment_option(owner_comment_, armed_comment_),
-                        lease_end_, resets_end_};
-    std::string script = declare_chains(kIptablesChains);
-    for (const Chain& chain : kChains) script += armed_rules(chain, closed);
+    const std::string script = declare_chains(kIptablesChains) + closing_rules(family);
     if (auto done = restore_rules(netns_, family.programs, script + "COMMIT\n"); !done) return done;
   }
   return {};

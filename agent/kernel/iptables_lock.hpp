@@ -30,6 +30,7 @@ class IptablesLock final : public PodLock {
                                                                const LockOwner& owner = {});
 
   Result<void> prepare() override;
+  Result<void> take_over(milliseconds lease, std::string_view round) override;
   using PodLock::arm;
   Result<void> arm(milliseconds lease, std::string_view round) override;
   Result<void> renew(milliseconds lease) override;
@@ -47,8 +48,11 @@ class IptablesLock final : public PodLock {
   IptablesLock(Fd netns, std::vector<Family> families, std::vector<Endpoint> exempt, std::string owner)
       : netns_(std::move(netns)), families_(std::move(families)), exempt_(std::move(exempt)),
         owner_comment_(std::move(owner)) {}
+  /// Makes the chains and the jumps to them; closed when there is a lease.
+  Result<void> put_in_place();
   /// Writes the chains anew, as the members below say.
   Result<void> fill();
+  [[nodiscard]] std::string closing_rules(const Family& family) const;
 
   Fd netns_;
   std::vector<Family> families_;

@@ -139,9 +139,9 @@ std::string incoming_key(const Socket& socket) {
 
 }  // namespace
 
-Result<NftBatch> encode_prepare(std::uint32_t sequence, const std::vector<Endpoint>& exempt,
-                                std::string_view comment) {
-  NftBatchBuilder batch(sequence);
+namespace {
+
+void make_table(NftBatchBuilder& batch, const std::vector<Endpoint>& exempt, std::string_view comment) {
   add_and_delete_table(batch);
   add_table(batch, comment);
   std::uint32_t id = 0;
@@ -150,6 +150,21 @@ Result<NftBatch> encode_prepare(std::uint32_t sequence, const std::vector<Endpoi
     add_chain(batch, chain);
     nft::add_rules(batch, chain, exempt);
   }
+}
+
+}  // namespace
+
+Result<NftBatch> encode_prepare(std::uint32_t sequence, const std::vector<Endpoint>& exempt, std::string_view comment) {
+  NftBatchBuilder batch(sequence);
+  make_table(batch, exempt, comment);
+  return batch.finish();
+}
+
+Result<NftBatch> encode_take_over(std::uint32_t sequence, const std::vector<Endpoint>& exempt, std::string_view comment,
+                                  milliseconds timeout, std::string_view armed_comment) {
+  NftBatchBuilder batch(sequence);
+  make_table(batch, exempt, comment);
+  fill_with_families(batch, nft::name_of(ArmedSet::armed), timeout, armed_comment);
   return batch.finish();
 }
 

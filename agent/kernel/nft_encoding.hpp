@@ -48,6 +48,10 @@ struct NftBatch {
 /// Sequence numbers count up from `sequence`. Comments may be empty. All fail only when memory is short.
 [[nodiscard]] Result<NftBatch> encode_prepare(std::uint32_t sequence, const std::vector<Endpoint>& exempt,
                                               std::string_view comment);
+/// The same, with ArmedSet::armed filled.
+[[nodiscard]] Result<NftBatch> encode_take_over(std::uint32_t sequence, const std::vector<Endpoint>& exempt,
+                                                std::string_view comment, milliseconds timeout,
+                                                std::string_view armed_comment);
 [[nodiscard]] Result<NftBatch> encode_fill(std::uint32_t sequence, ArmedSet set, milliseconds timeout,
                                            std::string_view comment);
 [[nodiscard]] Result<NftBatch> encode_flush(std::uint32_t sequence, ArmedSet set);

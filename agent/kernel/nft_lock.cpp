@@ -34,6 +34,20 @@ Result<void> NftLock::prepare() {
   return {};
 }
 
+Result<void> NftLock::take_over(milliseconds lease, std::string_view round) {
+  if (auto valid = check_lease(lease); !valid) return valid;
+  armed_comment_ = round_comment(round, unix_ms());
+  // One transaction: the new table's chains see the packets before the old ones are gone.
+  if (auto done =
+          run(encode_take_over(sequence_, exempt_, owner_comment_, lease, armed_comment_), "nftables: take over");
+      !done) {
+    return done;
+  }
+  current_ = ArmedSet::armed;
+  armed_ = true;
+  return {};
+}
+
 Result<void> NftLock::arm(milliseconds lease, std::string_view round) {
   if (auto valid = check_lease(lease); !valid) return valid;
   armed_comment_ = round_comment(round, unix_ms());

@@ -22,6 +22,7 @@ class NftLock final : public PodLock {
                                                                const LockOwner& owner = {});
 
   Result<void> prepare() override;
+  Result<void> take_over(milliseconds lease, std::string_view round) override;
   using PodLock::arm;
   Result<void> arm(milliseconds lease, std::string_view round) override;
   Result<void> renew(milliseconds lease) override;

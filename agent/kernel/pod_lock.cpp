@@ -9,9 +9,10 @@ namespace {
 using MadeLock = Result<std::unique_ptr<PodLock>>;
 
 /// Prepares a lock that was just made: only that tells whether kernel and permissions allow it.
-MadeLock prepared(MadeLock lock) {
+MadeLock prepared(MadeLock lock, const std::optional<Closing>& closing) {
   if (!lock) return lock;
-  if (auto done = (*lock)->prepare(); !done) {
+  auto done = closing ? (*lock)->take_over(closing->lease, closing->round) : (*lock)->prepare();
+  if (!done) {
     (void)(*lock)->remove();  // what was put in place before the step that failed
     return Failure(done.error());
   }
@@ -31,12 +32,14 @@ Failure neither(const Error& nft, const Error& iptables) {
 }  // namespace
 
 Result<std::unique_ptr<PodLock>> create_pod_lock(const Fd& netns, LockBackend backend, std::vector<Endpoint> exempt,
-                                                 const LockOwner& owner) {
-  if (backend == LockBackend::iptables) return prepared(IptablesLock::create(netns, std::move(exempt), "", owner));
-  MadeLock nft = prepared(NftLock::create(netns, exempt, owner));
+                                                 const LockOwner& owner, const std::optional<Closing>& closing) {
+  if (backend == LockBackend::iptables) {
+    return prepared(IptablesLock::create(netns, std::move(exempt), "", owner), closing);
+  }
+  MadeLock nft = prepared(NftLock::create(netns, exempt, owner), closing);
   // What is wrong with the arguments is as wrong for iptables.
   if (nft || backend == LockBackend::nftables || nft.error().code == ErrorCode::invalid) return nft;
-  MadeLock iptables = prepared(IptablesLock::create(netns, std::move(exempt), "", owner));
+  MadeLock iptables = prepared(IptablesLock::create(netns, std::move(exempt), "", owner), closing);
   if (!iptables) return neither(nft.error(), iptables.error());
   return iptables;
 }

@@ -3,7 +3,9 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -32,6 +34,8 @@ class PodLock {
 
   /// Puts the disarmed table in place, and takes away what an earlier agent has left. May be called again.
   virtual Result<void> prepare() = 0;
+  /// prepare() and arm() in one step, for a namespace that an earlier agent has left closed: it stays so without a gap.
+  virtual Result<void> take_over(milliseconds lease, std::string_view round) = 0;
   /// Closes the namespace for `lease` (1 ms to 24 h), counted from now. not_found when it is not prepared.
   /// `round` is noted, with the time, for people who find the lock (lock_note.hpp).
   virtual Result<void> arm(milliseconds lease, std::string_view round) = 0;
@@ -55,6 +59,12 @@ class PodLock {
   [[nodiscard]] virtual std::string_view backend() const = 0;
 };
 
+/// What a lock that is taken over is closed for.
+struct Closing {
+  milliseconds lease{0};
+  std::string round;
+};
+
 enum class LockBackend { automatic, nftables, iptables };
 
 /// What fits into one call of pass_resets().
@@ -62,9 +72,11 @@ inline constexpr std::size_t kMaxAnswered = 1024;
 
 /// Makes a lock for the namespace behind `netns` (a descriptor of /proc/PID/ns/net or /run/netns/NAME; borrowed during
 /// the call only), and prepares it: only trying tells whether it works. `automatic` tries nftables and falls back to
-/// iptables. `owner` is noted in it. Fails, leaving nothing behind, with what is missing and what to do about it.
+/// iptables. `owner` is noted in it. With `closing` it is taken over rather than prepared. Fails, leaving nothing
+/// behind, with what is missing and what to do about it.
 [[nodiscard]] Result<std::unique_ptr<PodLock>> create_pod_lock(const Fd& netns, LockBackend backend,
                                                                std::vector<Endpoint> exempt,
-                                                               const LockOwner& owner = {});
+                                                               const LockOwner& owner = {},
+                                                               const std::optional<Closing>& closing = {});
 
 }  // namespace lockstep

@@ -162,6 +162,13 @@ void BrokerCore::on(const Sender& from, const Hello& hello) {
     }
   }
   directory_.enter(from.id, hello, from.now);
+  for (const RoundId& id : hello.found_rounds) {
+    Round* round = find(id);
+    if (round == nullptr) continue;
+    const RoundState before = round->state();
+    round->on_found_lock(from.id, hello.name, directory_, from.now, from.out);
+    touched(*round, before, from.now, from.out);
+  }
   if (!known && hello.role != Role::client) {
     from.out.log(LogLevel::info, std::string(to_string(hello.role)) + " " + hello.name + " is here, with " +
                                      (hello.whole_node ? "its whole node" : std::to_string(hello.pods.size()) + " pods"));
@@ -297,6 +304,10 @@ void BrokerCore::on(const Sender& from, const OpenRound& open) {
     return refuse(from, "no round can be opened: " + (left ? "the journal is read only now" : left.error().message()));
   }
   for (const Round* live : live_) {
+    if (live->in_doubt()) {
+      return refuse(from, "no round can be opened: the journal has failed in round " + live->id().value + ": " +
+                              live->summary().reason);
+    }
     if (live->group() == message.group) {
       return refuse(from, "round " + live->id().value + " of group " + message.group.value +
                               " is still open; wait for its end or abort it: lockstep abort " + live->id().value);
@@ -310,10 +321,6 @@ void BrokerCore::on(const Sender& from, const OpenRound& open) {
   ++counters_.rounds_opened;
   from.out.log(LogLevel::info, "round " + message.round.value + " opened: " + std::string(to_string(open.operation)) +
                                    " of group " + message.group.value + ", " + std::to_string(open.members.size()) +
-    if (live->in_doubt()) {
-      return refuse(from, "no round can be opened: the journal has failed in round " + live->id().value + ": " +
-                              live->summary().reason);
-    }
                                    " members");
   Round& round = take_in(std::move(begin), from.now);
   touched(round, RoundState::open, from.now, from.out);
@@ -354,13 +361,6 @@ void BrokerCore::on(const Sender& from, const MemberResult& result) {
   answer_status(from, *round);
 }
 
-void BrokerCore::on(const Sender& from, const GetRound& /*get*/) {
-  const Message& message = from.message;
-  const Round* round = message.round.empty() ? newest_of(message.group) : find(message.round);
-  if (round == nullptr && !message.round.empty()) {
-    const auto last_word = journal_.find(message.round);
-    if (!last_word) return refuse(from, last_word.error().message());
-    if (*last_word) {
 void BrokerCore::on_late_result(const Sender& from, const MemberResult& result) {
   auto last_word = journal_.find(from.message.round);
   if (!last_word) return refuse(from, last_word.error().message());
@@ -381,6 +381,13 @@ void BrokerCore::on_late_result(const Sender& from, const MemberResult& result) 
   from.out.send(from.id, std::move(answer));
 }
 
+void BrokerCore::on(const Sender& from, const GetRound& /*get*/) {
+  const Message& message = from.message;
+  const Round* round = message.round.empty() ? newest_of(message.group) : find(message.round);
+  if (round == nullptr && !message.round.empty()) {
+    const auto last_word = journal_.find(message.round);
+    if (!last_word) return refuse(from, last_word.error().message());
+    if (*last_word) {
       Message status = **last_word;
       status.sequence = message.sequence;
       return from.out.send(from.id, std::move(status));

@@ -173,7 +173,7 @@ void Round::on_member_result(const MemberId& id, const MemberResult& result, Tim
     culprit_ = id;
   }
   // CRIU is done: after dump-and-kill it runs no network-unlock, and there is nothing left that the lock could protect.
-  if (phase_index_ == kFinal && !member.ready[kFinal]) order_unlock(member, out);
+  if (phase_index_ == kFinal && !member.ready[kFinal]) order_unlock(member, now, out);
 }
 
 void Round::on_peer_lost(const PeerId& peer, const std::string& name, const std::string& why, TimePoint now,
@@ -186,9 +186,38 @@ void Round::on_peer_lost(const PeerId& peer, const std::string& name, const std:
     const std::string reason = "agent " + name + " " + why;
     if (state_ == RoundState::open) return abort(reason, member.plan.id, now, out);
     if (member.ready[kFinal]) continue;
+    if (plan_.operation == Operation::dump && !plan_.leave_running && member.criu == CriuOutcome::running) {
+      // Its tasks may still be there, and whoever takes the agent's place keeps their lock until they are not: the
+      // round's end would open it.
+      member.owner = PeerId();
+      continue;
+    }
     reason_ = reason + "; the pod's lock ends with its lease";
     culprit_ = member.plan.id;
     member_ready(member, now, out);
+  }
+}
+
+void Round::on_found_lock(const PeerId& from, const std::string& name, const Directory& directory, TimePoint now,
+                          Outbox& out) {
+  if (state_ == RoundState::open) {
+    const auto own = std::ranges::find_if(members_, [&](const Member& member) {
+      const Peer* owner = directory.owner_of(member.plan.pod);
+      return owner != nullptr && owner->id == from;
+    });
+    return abort("agent " + name + " was restarted in mid-round; it has found its pod's lock",
+                 own == members_.end() ? MemberId() : own->plan.id, now, out);
+  }
+  if (state_ != RoundState::committed) return;
+  for (Member& member : members_) {
+    const Peer* owner = directory.owner_of(member.plan.pod);
+    if (owner == nullptr || owner->id != from || member.ready[kFinal]) continue;
+    member.owner = from;
+    member.owner_name = name;
+    // A broker that was restarted itself does not know the tree's sockets: without them the lock's end is CRIU's, or
+    // the round's.
+    if (taken_over_ && plan_.operation == Operation::dump) continue;
+    out.send(from, message(member.plan.id, 0, make_order(member, Phase::lock)));
   }
 }
 
@@ -203,6 +232,7 @@ void Round::on_hello_again(const PeerId& peer, const std::string& name, TimePoin
 
 void Round::on_deadline(TimePoint now, Outbox& out) {
   if (over() || now < phase_deadline_) return;
+  if (in_doubt()) return take_back(now, out);
   std::string missing;
   MemberId first;
   std::size_t count = 0;
@@ -212,7 +242,9 @@ void Round::on_deadline(TimePoint now, Outbox& out) {
     if (++count > 5) continue;
     const bool arrived = member.times[phase_index_].arrived_us >= 0;
     missing += (missing.empty() ? "" : ", ") + member.plan.id.value +
-               (arrived ? " (its agent " + member.owner_name + " has not answered)" : " (its hook has not come)");
+               (!member.owner_name.empty() && member.owner.empty() ? " (its agent " + member.owner_name + " was lost)"
+                : arrived ? " (its agent " + member.owner_name + " has not answered)"
+                          : " (its hook has not come)");
   }
   if (count > 5) missing += " and " + std::to_string(count - 5) + " more";
   const auto limit = std::chrono::duration_cast<milliseconds>(phase_limit(phase_index_)).count();
@@ -232,7 +264,6 @@ void Round::abort(const std::string& reason, const MemberId& culprit, TimePoint 
   forget_tables();
   out.log(LogLevel::warning, "round " + id_.value + " of group " + group_.value + " aborted in phase " +
                                  std::string(to_string(phase())) + " after " +
-  if (in_doubt()) return take_back(now, out);
                                  std::to_string(since_opened_us(now) / 1000) + " ms: " + reason_ +
                                  (culprit.empty() ? "" : " (member " + culprit.value + ")"));
   tell_everyone(over_message(), out);
@@ -317,16 +348,19 @@ void Round::order(Member& member, const Directory& directory, TimePoint now, Out
     member.owner = owner->id;
     member.owner_name = owner->hello.name;
   }
-  out.send(owner->id, message(member.plan.id, 0, make_order(member)));
+  out.send(owner->id, message(member.plan.id, 0, make_order(member, phase())));
 }
 
-void Round::order_unlock(Member& member, Outbox& out) {
-  if (member.owner.empty()) return;
-  out.send(member.owner, message(member.plan.id, 0, make_order(member)));
+void Round::order_unlock(Member& member, TimePoint now, Outbox& out) {
+  if (!member.owner.empty()) return out.send(member.owner, message(member.plan.id, 0, make_order(member, phase())));
+  if (member.owner_name.empty()) return;  // a former broker's orders: whoever has them will tell
+  reason_ = "agent " + member.owner_name + " was lost after the commit; the pod's lock ends with its lease";
+  culprit_ = member.plan.id;
+  member_ready(member, now, out);
 }
 
-Order Round::make_order(const Member& member) const {
-  Order order{.phase = phase(),
+Order Round::make_order(const Member& member, Phase phase) const {
+  Order order{.phase = phase,
               .operation = plan_.operation,
               .pod = member.plan.pod,
               .root_pid = member.root_pid,
@@ -400,40 +434,6 @@ void Round::open_barrier(TimePoint now, Outbox& out) {
   out.publish(kReleaseTopic, message({}, 0, release_of(opened)));
 }
 
-std::optional<ConnectionBook::Objection> Round::connection_objection() {
-  if (plan_.operation == Operation::dump) return phase_index_ == kLock ? book_.classify() : std::nullopt;
-  if (phase_index_ != kCommit) return std::nullopt;
-  differences_ = book_.differences();
-  return book_.objection_to(differences_);
-}
-
-void Round::forget_tables() {
-  book_.forget_tables();
-  if (differences_.size() > kMaxDifferences) differences_.resize(kMaxDifferences);
-  for (Member& member : members_) {
-    member.pod_addresses = {};
-    member.socket_inodes = {};
-  }
-}
-
-void Round::finish(TimePoint now, Outbox& out) {
-  for (Member& member : members_) {
-    if (member.ready[kFinal]) member.times[kFinal].released_us = since_opened_us(now);
-  }
-  state_ = RoundState::complete;
-  const std::string problem = reason_.empty() ? "" : ", but: " + reason_;
-  out.log(problem.empty() ? LogLevel::info : LogLevel::warning,
-          "round " + id_.value + " complete after " + std::to_string(since_opened_us(now) / 1000) + " ms" + problem);
-  if (problem.empty()) {
-    out.publish(kReleaseTopic, over_message());
-  } else {
-    tell_everyone(over_message(), out);
-  }
-}
-
-void Round::answer_again(const Member& member, std::size_t at, const PeerId& to, std::uint64_t sequence, TimePoint now,
-                         Outbox& out) {
-  if (at < phase_index_) {
 void Round::take_back(TimePoint now, Outbox& out) {
   // The disk may have kept it all the same, and whoever comes after this broker would then say commit to one who has
   // been told to abort.
@@ -447,6 +447,42 @@ void Round::take_back(TimePoint now, Outbox& out) {
   abort(std::exchange(doubt_, {}), {}, now, out);
 }
 
+std::optional<ConnectionBook::Objection> Round::connection_objection() {
+  if (plan_.operation == Operation::dump) return phase_index_ == kLock ? book_.classify() : std::nullopt;
+  if (phase_index_ != kCommit) return std::nullopt;
+  differences_ = book_.differences();
+  return book_.objection_to(differences_);
+}
+
+void Round::forget_tables() {
+  book_.forget_tables();
+  if (differences_.size() > kMaxDifferences) differences_.resize(kMaxDifferences);
+  for (Member& member : members_) {
+    member.pod_addresses = {};
+    // A restarted agent needs them, to know when the tasks of a killed member are gone.
+    if (state_ != RoundState::committed || plan_.operation == Operation::restore) member.socket_inodes = {};
+  }
+}
+
+void Round::finish(TimePoint now, Outbox& out) {
+  for (Member& member : members_) {
+    if (member.ready[kFinal]) member.times[kFinal].released_us = since_opened_us(now);
+  }
+  state_ = RoundState::complete;
+  forget_tables();
+  const std::string problem = reason_.empty() ? "" : ", but: " + reason_;
+  out.log(problem.empty() ? LogLevel::info : LogLevel::warning,
+          "round " + id_.value + " complete after " + std::to_string(since_opened_us(now) / 1000) + " ms" + problem);
+  if (problem.empty()) {
+    out.publish(kReleaseTopic, over_message());
+  } else {
+    tell_everyone(over_message(), out);
+  }
+}
+
+void Round::answer_again(const Member& member, std::size_t at, const PeerId& to, std::uint64_t sequence, TimePoint now,
+                         Outbox& out) {
+  if (at < phase_index_) {
     out.send(to, message(member.plan.id, sequence, release_of(at)));
     return;
   }

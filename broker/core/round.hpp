@@ -37,10 +37,14 @@ class Round {
   void on_criu_gone(const CriuGone& gone, const PeerId& from, TimePoint now, Outbox& out);
   void on_member_result(const MemberId& member, const MemberResult& result, TimePoint now, Outbox& out);
   void on_peer_lost(const PeerId& peer, const std::string& name, const std::string& why, TimePoint now, Outbox& out);
+  /// An agent that has just started has found the lock that its former life had armed for this round. What is undecided
+  /// ends; of a decided round it gets the orders back that it needs to see it through.
+  void on_found_lock(const PeerId& from, const std::string& name, const Directory& directory, TimePoint now,
+                     Outbox& out);
   /// An agent that had joined says Hello: it has not heard the broker for too long, and may have opened its pods.
   void on_hello_again(const PeerId& peer, const std::string& name, TimePoint now, Outbox& out);
   void on_deadline(TimePoint now, Outbox& out);
-  /// Ends an undecided round; after the decision it changes nothing.
+  /// Ends an undecided round; after the decision, and while that is in doubt, it changes nothing.
   void abort(const std::string& reason, const MemberId& culprit, TimePoint now, Outbox& out);
 
   [[nodiscard]] const RoundId& id() const { return id_; }
@@ -49,13 +53,13 @@ class Round {
   [[nodiscard]] const OpenRound& plan() const { return plan_; }
   [[nodiscard]] RoundState state() const { return state_; }
   [[nodiscard]] bool over() const { return state_ == RoundState::complete || state_ == RoundState::aborted; }
+  /// The journal could neither keep the decision nor take it back: the disk may hold it. Nobody is told anything until
+  /// it has been taken back.
+  [[nodiscard]] bool in_doubt() const { return !doubt_.empty(); }
   /// When on_deadline() wants to be called; none when the round is over.
   [[nodiscard]] std::optional<TimePoint> deadline() const;
   [[nodiscard]] std::size_t size() const { return members_.size(); }
   [[nodiscard]] bool has_member(const MemberId& member) const { return index_.contains(member); }
-  /// The journal could neither keep the decision nor take it back: the disk may hold it. Nobody is told anything until
-  /// it has been taken back.
-  [[nodiscard]] bool in_doubt() const { return !doubt_.empty(); }
   /// A former broker had decided it: which CRIUs are its members' is not known until they come.
   [[nodiscard]] bool taken_over() const { return taken_over_; }
   /// The member whose container id starts with the plan's, or the other way round; none where it is not exactly one.
@@ -101,19 +105,19 @@ class Round {
   [[nodiscard]] std::optional<std::string> objection(Member& member, const HookEvent& event);
   [[nodiscard]] std::optional<std::string> record_objection(Member& member, const HookEvent& event);
   void order(Member& member, const Directory& directory, TimePoint now, Outbox& out);
-  [[nodiscard]] Order make_order(const Member& member) const;
+  [[nodiscard]] Order make_order(const Member& member, Phase phase) const;
   /// The round with the pods as they are known by now.
   [[nodiscard]] JournalRound journal_entry() const;
   [[nodiscard]] Record make_record(const Member& member) const;
   void take_tables(Member& member, const Ready& ready);
   void member_ready(Member& member, TimePoint now, Outbox& out);
   void open_barrier(TimePoint now, Outbox& out);
-  void finish(TimePoint now, Outbox& out);
-  void order_unlock(Member& member, Outbox& out);
-  void answer_again(const Member& member, std::size_t phase_index, const PeerId& to, std::uint64_t sequence,
-                    TimePoint now, Outbox& out);
   /// The decision could not be kept: aborts when that is sure, else tries again later.
   void take_back(TimePoint now, Outbox& out);
+  void finish(TimePoint now, Outbox& out);
+  void order_unlock(Member& member, TimePoint now, Outbox& out);
+  void answer_again(const Member& member, std::size_t phase_index, const PeerId& to, std::uint64_t sequence,
+                    TimePoint now, Outbox& out);
   /// Answers one hook with abort; the round is decided, and goes on.
   void refuse_hook(const MemberId& member, const HookEvent& event, const std::string& reason, const PeerId& to,
                    std::uint64_t sequence, Outbox& out) const;
@@ -135,11 +139,11 @@ class Round {
   std::unordered_map<MemberId, std::size_t> index_;
   bool taken_over_ = false;
   RoundState state_ = RoundState::open;
+  std::string doubt_;  ///< why the decision can't be kept, while it may stand on the disk all the same
   std::size_t phase_index_ = 0;
   std::size_t ready_count_ = 0;    ///< members that are ready in the current phase
   std::string reason_;
   MemberId culprit_;
-  std::string doubt_;  ///< why the decision can't be kept, while it may stand on the disk all the same
   TimePoint opened_;
   TimePoint phase_deadline_;
   std::int64_t opened_unix_ms_;

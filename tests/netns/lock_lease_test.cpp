@@ -74,6 +74,29 @@ TEST_P(LeaseTest, RenewalsLeaveNoGap) {
   EXPECT_FALSE(loopback.arrived(milliseconds(0)));
 }
 
+TEST_P(LeaseTest, ASuccessorTakesOverWithoutAGap) {
+  UdpFlow out(pod_, peer_, "10.77.0.2", 7001);
+  UdpFlow in(peer_, pod_, "fd77::1", 7001);
+  UdpFlow loopback(pod_, pod_, "127.0.0.1", 7001);
+  must(lock_->arm(seconds(20)));
+  std::atomic<bool> stop{false};
+  std::thread flood([&] {
+    while (!stop)
+      for (UdpFlow* flow : {&out, &in, &loopback}) flow->send();
+  });
+  // Each life replaces what the one before has left.
+  for (int life = 0; life < 20; ++life) must(lock_->take_over(seconds(20), "r-1"));
+  stop = true;
+  flood.join();
+  EXPECT_FALSE(out.arrived(milliseconds(0)));
+  EXPECT_FALSE(in.arrived(milliseconds(0)));
+  EXPECT_FALSE(loopback.arrived(milliseconds(0)));
+  must(lock_->renew(seconds(20)));
+  EXPECT_FALSE(out.passes(milliseconds(50)));
+  must(lock_->disarm());
+  EXPECT_TRUE(out.passes(milliseconds(500)));
+}
+
 TEST_P(LeaseTest, OpensByItselfWhenTheOwnerIsKilled) {
   UdpFlow flow(pod_, peer_, "10.77.0.2", 7001);
   int ready[2];

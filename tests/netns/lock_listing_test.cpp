@@ -119,9 +119,9 @@ TEST_P(LockListingTest, TheSweepTakesLocksOfTheDeadOnly) {
   const std::vector<MachineNetns> pods{here()};
   const auto living = make(this_process("node7/node"));
   must(living->arm(seconds(20)));
-  EXPECT_EQ(sweep_stale_locks(folder, pods), 0U);
+  EXPECT_EQ(sweep_stale_locks(folder, pods).removed, 0U);
   must(make({})->arm(seconds(20)));  // nobody knows whose
-  EXPECT_EQ(sweep_stale_locks(folder, pods), 0U);
+  EXPECT_EQ(sweep_stale_locks(folder, pods).removed, 0U);
 
   must(make(dead_owner("node7/node"))->arm(seconds(20)));
   const std::string path = folder / ("pod-" + std::to_string(here().inode) + ".sock");
@@ -131,13 +131,34 @@ TEST_P(LockListingTest, TheSweepTakesLocksOfTheDeadOnly) {
   Fd sidecar(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   ASSERT_EQ(::bind(sidecar.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
   ASSERT_EQ(::listen(sidecar.get(), 1), 0);
-  EXPECT_EQ(sweep_stale_locks(folder, pods), 0U);
+  EXPECT_EQ(sweep_stale_locks(folder, pods).removed, 0U);
   EXPECT_FALSE(open());
   sidecar.reset();  // its file stays
-  EXPECT_EQ(sweep_stale_locks(folder, pods), 1U);
+  EXPECT_EQ(sweep_stale_locks(folder, pods).removed, 1U);
   EXPECT_TRUE(open());
-  EXPECT_EQ(sweep_stale_locks(folder, pods), 0U);
+  EXPECT_EQ(sweep_stale_locks(folder, pods).removed, 0U);
   std::filesystem::remove_all(folder);
+}
+
+TEST_P(LockListingTest, WhatTheDeadHaveLeftClosedForARoundIsFoundAndStays) {
+  EXPECT_FALSE(must(agent::find_left_lock(here())));
+  must(make(dead_owner("node7/node"))->arm(seconds(20), "r1"));
+  const agent::Sweep swept = sweep_stale_locks("/nonexistent", {here()});
+  EXPECT_EQ(swept.removed, 0U);
+  ASSERT_EQ(swept.left.size(), 1U);
+  EXPECT_EQ(swept.left[0].lock.note.round, "r1");
+  const auto left = must(agent::find_left_lock(here()));
+  ASSERT_TRUE(left);
+  EXPECT_EQ(left->lock.note, swept.left[0].lock.note);
+  EXPECT_FALSE(open());
+  const auto successor = must(
+      create_pod_lock(pod_.fd(), LockBackend::nftables, {}, this_process("node7/node"), Closing{seconds(20), "r1"}));
+  agent::remove_replaced(*left);
+  const FoundLock now = only();
+  EXPECT_EQ(now.note.owner, this_process("node7/node"));
+  EXPECT_EQ(now.note.round, "r1");
+  EXPECT_TRUE(now.armed);
+  EXPECT_FALSE(open());
 }
 
 TEST_P(LockListingTest, UnlockByPathAndInodeSaysWhatItDid) {

@@ -26,6 +26,14 @@ Result<Kernel::Pod*> AgentPods::prepared(const PodId& id, const char* call) {
   return pod;
 }
 
+bool AgentPods::take_over(const PodId& id, milliseconds lease) {
+  Kernel::Pod* pod = kernel_.find(id);
+  if (pod == nullptr || !kernel_.locked(*pod) || pod->round.empty() || kernel_.now() < pod->sick_until) return false;
+  prepared_.insert(id);
+  kernel_.close(*pod, owner_, lease);
+  return true;
+}
+
 Result<void> AgentPods::prepare(const agent::PodPlace& place) {
   Kernel::Pod* pod = kernel_.find(place.pod);
   if (pod == nullptr) return fail(ErrorCode::not_found, "prepare", "no such pod");
@@ -35,10 +43,11 @@ Result<void> AgentPods::prepare(const agent::PodPlace& place) {
   return {};
 }
 
-Result<void> AgentPods::arm(const PodId& id, milliseconds lease, const RoundId& /*round*/) {
+Result<void> AgentPods::arm(const PodId& id, milliseconds lease, const RoundId& round) {
   const auto pod = prepared(id, "arm");
   if (!pod) return Failure(pod.error());
   kernel_.close(**pod, owner_, lease);
+  (*pod)->round = round;
   return {};
 }
 

@@ -21,6 +21,7 @@ class Kernel {
     PodId id;
     bool armed = false;
     OwnerNumber owner = 0;
+    RoundId round;           ///< that it was armed for
     TimePoint until;         ///< armed: when the lease ends
     TimePoint closed_since;  ///< while it is locked: since when without a gap
     TimePoint sick_until;    ///< until then every call fails
@@ -47,6 +48,8 @@ class AgentPods : public agent::PodNetwork {
  public:
   AgentPods(Kernel& kernel, OwnerNumber owner) : kernel_(kernel), owner_(owner) {}
 
+  /// Keeps the pod locked in place of a former life; false when it is not, or out of order.
+  bool take_over(const PodId& pod, milliseconds lease);
   Result<void> prepare(const agent::PodPlace& place) override;
   Result<void> arm(const PodId& pod, milliseconds lease, const RoundId& round) override;
   Result<void> renew(const PodId& pod, milliseconds lease) override;

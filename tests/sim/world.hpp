@@ -114,7 +114,6 @@ class World {
     std::set<StreamNumber> streams;
     std::set<int> criu_watches;  ///< pids
     bool served = false;         ///< a hook has connected to it
-    bool cleared = false;        ///< what an earlier life has left in the kernel is taken away
     Stopped stopped;
     std::optional<Fault> doom;
   };
@@ -166,7 +165,8 @@ class World {
   void perform(PeerNumber number, Agent& agent, const agent::Action& action);
   void client_turn();
   PeerNumber start_agent(int place);
-  void clear_leftovers(Agent& agent);
+  /// As the agent's shell does when it starts: what a former life has left locked stays so.
+  void take_over_locks(Agent& agent);
   void stop_agent(PeerNumber number, bool graceful, bool sent_arrives, bool noticed);
   void start_broker();
 

@@ -88,6 +88,7 @@ PeerNumber World::start_agent(int place) {
   note([&] { return "agent p" + std::to_string(number) + " starts: " + settings.hello.name; });
   network_.attach(number, now_);
   Agent& entry = agents_.emplace(number, std::move(agent)).first->second;
+  if (!is_relay) take_over_locks(entry);
   entry.core->start(now_, entry.out);
   perform_agent(number);
   return number;
@@ -99,19 +100,18 @@ void World::perform_agent(PeerNumber number) {
     if (agent.doom && agent.doom->detail-- <= 0) return crash_agent(agent.place, agent.doom->length, false);
     perform(number, agent, action);
   }
-  if (agent.place >= 0 && !agent.cleared && agent.core->joined()) clear_leftovers(agent);
   const bool is_idle_relay = agent.place < 0 && agent.served && agent.streams.empty();
   if (is_idle_relay) stop_agent(number, true, true, true);  // a relay ends with its hook
 }
 
-void World::clear_leftovers(Agent& agent) {
-  // Not before the broker knows that the former life has ended: it may be deciding on a round with that one's vote.
-  agent.cleared = true;
+void World::take_over_locks(Agent& agent) {
   const AgentSetting& plan = setting_.agents[static_cast<std::size_t>(agent.place)];
   for (std::size_t pod = 0; pod < setting_.pods.size(); ++pod) {
-    const bool own =
-        plan.pods.empty() ? setting_.pods[pod].boot_id == plan.boot_id : plan.pods.front() == static_cast<int>(pod);
-    if (own) (void)agent.pods->prepare({setting_.pods[pod], 0, {}}).has_value();
+    const PodId& id = setting_.pods[pod];
+    const bool own = plan.pods.empty() ? id.boot_id == plan.boot_id : plan.pods.front() == static_cast<int>(pod);
+    if (!own) continue;
+    if (!agent.pods->take_over(id, agent::CoreSettings().found_lease)) continue;
+    agent.core->take_over(id, kernel_.find(id)->round, now_, agent.out);
   }
 }
 

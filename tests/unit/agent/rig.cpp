@@ -126,6 +126,17 @@ Actions Rig::shut_down() {
   return take();
 }
 
+Actions Rig::take_over(int number) {
+  network.locked.insert(pod(number).netns_inode);
+  core_.take_over(pod(number), kRound, now_, out_);
+  return take();
+}
+
+Actions Rig::start() {
+  core_.start(now_, out_);
+  return take();
+}
+
 void Rig::lock(int number) {
   (void)order(Phase::prepare, number);
   (void)order(Phase::lock, number);

@@ -105,6 +105,9 @@ class Rig {
   /// Lets time pass as the shell would; the broker answers heartbeats while it is `alive`.
   Actions pass(milliseconds duration, bool alive = true);
   Actions shut_down();
+  /// Its former life has left pod `number` locked for kRound.
+  Actions take_over(int number);
+  Actions start();
   /// Member `number` has its pod locked, as after the lock phase of a dump.
   void lock(int number);
   /// And has voted: its post-dump hook `id` waits for the decision.

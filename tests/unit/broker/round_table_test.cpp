@@ -51,41 +51,353 @@ Event ready_comes(Phase phase, bool ok, const char* dump, const char* restore) {
 std::vector<Event> events() {
   return {
       //                                              prep   lock   commit unlock over
-      hook_comes(HookAction::pre_dump,         /**/ "oop" "rrr" "rrr" "rrr" "v" "v", "!!!" "!!!" "!!!" "xxx" "x" "v"),
-      hook_comes(HookAction::network_lock,     /**/ "!!!" "oop" "rrr" "rrr" "v" "v", "!!!" "!!!" "!!!" "xxx" "x" "v"),
-      hook_comes(HookAction::post_dump,        /**/ "!!!" "!!!" "oop" "rrr" "v" "v", "!!!" "!!!" "!!!" "xxx" "x" "v"),
-      hook_comes(HookAction::network_unlock,   /**/ "!!!" "!!!" "!!!" "oop" "v" "v", "!!!" "!!!" "!!!" "oop" "v" "v"),
-      hook_comes(HookAction::pre_restore,      /**/ "!!!" "!!!" "!!!" "xxx" "x" "v", "!op" "rrr" "rrr" "rrr" "v" "v"),
-      hook_comes(HookAction::setup_namespaces, /**/ "!!!" "!!!" "!!!" "xxx" "x" "v", "!!!" "oop" "rrr" "rrr" "v" "v"),
-      hook_comes(HookAction::post_restore,     /**/ "!!!" "!!!" "!!!" "xxx" "x" "v", "!!!" "!!!" "oop" "rrr" "v" "v"),
+      hook_comes(HookAction::pre_dump, /**/
+                 "oop"
+                 "rrr"
+                 "rrr"
+                 "rrr"
+                 "v"
+                 "v",
+                 "!!!"
+                 "!!!"
+                 "!!!"
+                 "xxx"
+                 "x"
+                 "v"),
+      hook_comes(HookAction::network_lock, /**/
+                 "!!!"
+                 "oop"
+                 "rrr"
+                 "rrr"
+                 "v"
+                 "v",
+                 "!!!"
+                 "!!!"
+                 "!!!"
+                 "xxx"
+                 "x"
+                 "v"),
+      hook_comes(HookAction::post_dump, /**/
+                 "!!!"
+                 "!!!"
+                 "oop"
+                 "rrr"
+                 "v"
+                 "v",
+                 "!!!"
+                 "!!!"
+                 "!!!"
+                 "xxx"
+                 "x"
+                 "v"),
+      hook_comes(HookAction::network_unlock, /**/
+                 "!!!"
+                 "!!!"
+                 "!!!"
+                 "oop"
+                 "v"
+                 "v",
+                 "!!!"
+                 "!!!"
+                 "!!!"
+                 "oop"
+                 "v"
+                 "v"),
+      hook_comes(HookAction::pre_restore, /**/
+                 "!!!"
+                 "!!!"
+                 "!!!"
+                 "xxx"
+                 "x"
+                 "v",
+                 "!op"
+                 "rrr"
+                 "rrr"
+                 "rrr"
+                 "v"
+                 "v"),
+      hook_comes(HookAction::setup_namespaces, /**/
+                 "!!!"
+                 "!!!"
+                 "!!!"
+                 "xxx"
+                 "x"
+                 "v",
+                 "!!!"
+                 "oop"
+                 "rrr"
+                 "rrr"
+                 "v"
+                 "v"),
+      hook_comes(HookAction::post_restore, /**/
+                 "!!!"
+                 "!!!"
+                 "!!!"
+                 "xxx"
+                 "x"
+                 "v",
+                 "!!!"
+                 "!!!"
+                 "oop"
+                 "rrr"
+                 "v"
+                 "v"),
 
-      ready_comes(Phase::prepare, true,  ".+p" "rrr" "rrr" "rrr" "v" "v", ".+p" "rrr" "rrr" "rrr" "v" "v"),
-      ready_comes(Phase::lock,    true,  "..." ".+p" "rrr" "rrr" "v" "v", "..." ".+p" "rrr" "rrr" "v" "v"),
-      ready_comes(Phase::commit,  true,  "..." "..." ".+p" "rrr" "v" "v", "..." "..." ".+p" "rrr" "v" "v"),
-      ready_comes(Phase::unlock,  true,  "..." "..." "..." "++p" "v" "v", "..." "..." "..." "++p" "v" "v"),
-      ready_comes(Phase::resume,  true,  "..." "..." "..." "++p" "v" "v", "..." "..." "..." "++p" "v" "v"),
-      ready_comes(Phase::prepare, false, ".!!" "!!!" "!!!" "rrr" "v" "v", ".!!" "!!!" "!!!" "rrr" "v" "v"),
-      ready_comes(Phase::lock,    false, ".!!" "!!!" "!!!" "rrr" "v" "v", ".!!" "!!!" "!!!" "rrr" "v" "v"),
-      ready_comes(Phase::commit,  false, ".!!" "!!!" "!!!" "rrr" "v" "v", ".!!" "!!!" "!!!" "rrr" "v" "v"),
-      ready_comes(Phase::unlock,  false, ".!!" "!!!" "!!!" "++p" "v" "v", ".!!" "!!!" "!!!" "++p" "v" "v"),
+      ready_comes(Phase::prepare, true,
+                  ".+p"
+                  "rrr"
+                  "rrr"
+                  "rrr"
+                  "v"
+                  "v",
+                  ".+p"
+                  "rrr"
+                  "rrr"
+                  "rrr"
+                  "v"
+                  "v"),
+      ready_comes(Phase::lock, true,
+                  "..."
+                  ".+p"
+                  "rrr"
+                  "rrr"
+                  "v"
+                  "v",
+                  "..."
+                  ".+p"
+                  "rrr"
+                  "rrr"
+                  "v"
+                  "v"),
+      ready_comes(Phase::commit, true,
+                  "..."
+                  "..."
+                  ".+p"
+                  "rrr"
+                  "v"
+                  "v",
+                  "..."
+                  "..."
+                  ".+p"
+                  "rrr"
+                  "v"
+                  "v"),
+      ready_comes(Phase::unlock, true,
+                  "..."
+                  "..."
+                  "..."
+                  "++p"
+                  "v"
+                  "v",
+                  "..."
+                  "..."
+                  "..."
+                  "++p"
+                  "v"
+                  "v"),
+      ready_comes(Phase::resume, true,
+                  "..."
+                  "..."
+                  "..."
+                  "++p"
+                  "v"
+                  "v",
+                  "..."
+                  "..."
+                  "..."
+                  "++p"
+                  "v"
+                  "v"),
+      ready_comes(Phase::prepare, false,
+                  ".!!"
+                  "!!!"
+                  "!!!"
+                  "rrr"
+                  "v"
+                  "v",
+                  ".!!"
+                  "!!!"
+                  "!!!"
+                  "rrr"
+                  "v"
+                  "v"),
+      ready_comes(Phase::lock, false,
+                  ".!!"
+                  "!!!"
+                  "!!!"
+                  "rrr"
+                  "v"
+                  "v",
+                  ".!!"
+                  "!!!"
+                  "!!!"
+                  "rrr"
+                  "v"
+                  "v"),
+      ready_comes(Phase::commit, false,
+                  ".!!"
+                  "!!!"
+                  "!!!"
+                  "rrr"
+                  "v"
+                  "v",
+                  ".!!"
+                  "!!!"
+                  "!!!"
+                  "rrr"
+                  "v"
+                  "v"),
+      ready_comes(Phase::unlock, false,
+                  ".!!"
+                  "!!!"
+                  "!!!"
+                  "++p"
+                  "v"
+                  "v",
+                  ".!!"
+                  "!!!"
+                  "!!!"
+                  "++p"
+                  "v"
+                  "v"),
 
-      hook_dies(HookAction::pre_dump,         ".!!" "..." "..." "..." "." ".", ".!!" "..." "..." "..." "." "."),
-      hook_dies(HookAction::network_lock,     "..." "!!!" "..." "..." "." ".", "..." "!!!" "..." "..." "." "."),
-      hook_dies(HookAction::post_dump,        "..." "..." "!!!" "..." "." ".", "..." "..." "!!!" "..." "." "."),
-      hook_dies(HookAction::network_unlock,   "..." "..." "..." "..." "." ".", "..." "..." "..." "..." "." "."),
+      hook_dies(HookAction::pre_dump,
+                ".!!"
+                "..."
+                "..."
+                "..."
+                "."
+                ".",
+                ".!!"
+                "..."
+                "..."
+                "..."
+                "."
+                "."),
+      hook_dies(HookAction::network_lock,
+                "..."
+                "!!!"
+                "..."
+                "..."
+                "."
+                ".",
+                "..."
+                "!!!"
+                "..."
+                "..."
+                "."
+                "."),
+      hook_dies(HookAction::post_dump,
+                "..."
+                "..."
+                "!!!"
+                "..."
+                "."
+                ".",
+                "..."
+                "..."
+                "!!!"
+                "..."
+                "."
+                "."),
+      hook_dies(HookAction::network_unlock,
+                "..."
+                "..."
+                "..."
+                "..."
+                "."
+                ".",
+                "..."
+                "..."
+                "..."
+                "..."
+                "."
+                "."),
 
-      {"CRIU ends well", [](Rig& rig) { return rig.say(kClient, 1, MemberResult{true, {}}); },
-       "!!!" "!!!" "!!!" "uu+" "+" "+", "!!!" "!!!" "!!!" "uu+" "+" "+"},
-      {"CRIU fails", [](Rig& rig) { return rig.say(kClient, 1, MemberResult{false, "no space"}); },
-       "!!!" "!!!" "!!!" "uu+" "+" "+", "!!!" "!!!" "!!!" "uu+" "+" "+"},
+      {"CRIU ends well",
+       [](Rig& rig) {
+         return rig.say(kClient, 1, MemberResult{true, {}});
+       },
+       "!!!"
+       "!!!"
+       "!!!"
+       "uu+"
+       "+"
+       "+",
+       "!!!"
+       "!!!"
+       "!!!"
+       "uu+"
+       "+"
+       "+"},
+      {"CRIU fails",
+       [](Rig& rig) {
+         return rig.say(kClient, 1, MemberResult{false, "no space"});
+       },
+       "!!!"
+       "!!!"
+       "!!!"
+       "uu+"
+       "+"
+       "+",
+       "!!!"
+       "!!!"
+       "!!!"
+       "uu+"
+       "+"
+       "+"},
       {"its agent is lost", [](Rig& rig) { return rig.lose(agent(1)); },
-       ".!!" "!!!" "!!!" "++." "." ".", ".!!" "!!!" "!!!" "++." "." "."},
+       ".!!"
+       "!!!"
+       "!!!"
+       "..."
+       "."
+       ".",
+       ".!!"
+       "!!!"
+       "!!!"
+       "++."
+       "."
+       "."},
       {"the other's agent is lost", [](Rig& rig) { return rig.lose(agent(3)); },
-       "..." "..." "..." "..." "." ".", "..." "..." "..." "..." "." "."},
+       "..."
+       "..."
+       "..."
+       "..."
+       "."
+       ".",
+       "..."
+       "..."
+       "..."
+       "..."
+       "."
+       "."},
       {"the deadline passes", [](Rig& rig) { return rig.pass(seconds(2)); },
-       "!!!" "!!!" "!!!" "CCC" "." ".", "!!!" "!!!" "!!!" "CCC" "." "."},
+       "!!!"
+       "!!!"
+       "!!!"
+       "CCC"
+       "."
+       ".",
+       "!!!"
+       "!!!"
+       "!!!"
+       "CCC"
+       "."
+       "."},
       {"the operator aborts", [](Rig& rig) { return rig.ask(AbortRound{"enough"}); },
-       "!!!" "!!!" "!!!" "..." "." ".", "!!!" "!!!" "!!!" "..." "." "."},
+       "!!!"
+       "!!!"
+       "!!!"
+       "..."
+       "."
+       ".",
+       "!!!"
+       "!!!"
+       "!!!"
+       "..."
+       "."
+       "."},
   };
 }
 

@@ -91,7 +91,7 @@ std::vector<Message> every_message() {
   const OpenRound open{Operation::restore, true, {{MemberId("db"), kPod, "/run/netns/p", "c0ffee", a_policy()}},
                        {1, 2, 3, 4}, 20'000, a_policy()};
   const std::vector<Body> bodies{
-      Hello{Role::relay, "node-1", "boot", {1, 2}, true, {RoundId("r-1"), RoundId("r-2")}},
+      Hello{Role::relay, "node-1", "boot", {1, 2}, true, {RoundId("r-1"), RoundId("r-2")}, {RoundId("r-2")}},
       Welcome{"host-1-2", 500, 3'000, 17},
       Heartbeat{{RoundId("r-1")}},
       Refused{"unknown", true},
@@ -100,7 +100,13 @@ std::vector<Message> every_message() {
       order(),
       release,
       Pending{Phase::unlock, 1'234},
-      Ready{Phase::lock, true, "why", {an_address()}, {a_socket(), largest_socket()}, some_closed(), {"cleared"},
+      Ready{Phase::lock,
+            true,
+            "why",
+            {an_address()},
+            {a_socket(), largest_socket()},
+            some_closed(),
+            {"cleared"},
             {a_nat_entry(), largest_nat_entry()}},
       open,
       AbortRound{"changed my mind"},
