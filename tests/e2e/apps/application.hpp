@@ -29,8 +29,6 @@ class Application {
   /// Ends the clients in order, and compares what the servers have with what was acknowledged.
   [[nodiscard]] virtual Faults finish() = 0;
   [[nodiscard]] virtual std::vector<Quiet> quiet() const = 0;
-  /// Further options that CRIU needs for it.
-  [[nodiscard]] virtual std::vector<std::string> criu_options() const { return {}; }
 
   struct Member {
     std::string id;

@@ -16,7 +16,7 @@ class Mpi : public Application {
   using Application::Application;
 
   void start() override {
-    const auto folder = pods().cluster().dir() / "data" / "job";
+    const auto folder = job();
     std::filesystem::create_directories(folder);
     e2e::must_run({"mpicc", "-O1", "-o", folder / "ring", LOCKSTEP_APPS_SOURCE "/ring.c"});
     // mpirun would start its daemon through ssh, as a child of its own. This only writes down what to start.
@@ -42,11 +42,10 @@ class Mpi : public Application {
   }
 
   std::vector<Quiet> quiet() const override { return {{"mpirun", "."}, {"daemon", "."}}; }
-  std::vector<std::string> criu_options() const override { return {"--file-locks"}; }
 
   Faults finish() override {
     const pid_t mpirun = pid("mpirun");
-    e2e::write_file(data("job") / "stop", "");
+    e2e::write_file(job() / "stop", "");
     Faults faults;
     if (!e2e::wait_until([&] { return !e2e::exists(mpirun); }, 60s)) faults.push_back("the job does not end");
     const std::string said = e2e::read_file(log("mpirun"));
@@ -60,6 +59,9 @@ class Mpi : public Application {
   }
 
  private:
+  /// Both ranks' files are in the first member's folder.
+  [[nodiscard]] std::filesystem::path job() const { return data("mpirun") / "job"; }
+
   std::vector<std::string> command(const std::filesystem::path& folder) {
     const std::string net = "10.78.0.0/24";
     return {"mpirun",

@@ -107,7 +107,7 @@ class Postgres : public Application {
   void make_primary() {
     make_folder(kPrimary);
     (void)as_postgres(kPrimary, {program_of("initdb"), "--pgdata", database(kPrimary), "--auth", "trust", "--no-sync",
-                                 "--locale=C", "--encoding=UTF8"});
+                                 "--wal-segsize=1", "--locale=C", "--encoding=UTF8"});
     e2e::write_file(database(kPrimary) + "/postgresql.auto.conf", kSettings);
     e2e::write_file(database(kPrimary) + "/pg_hba.conf",
                     "host all all samenet trust\nhost replication all samenet trust\n");

@@ -77,10 +77,7 @@ void Scene::write_group() {
     std::string criu = "criu: [";
     for (const std::string& word : pods_.with_mounts(member.pod)) criu += word + ", ";
     criu += "env, \"LD_PRELOAD=" + e2e::program("lockstep-prlimit.so") + "\", " + e2e::criu_path() + "]";
-    group.push_back({.id = member.id,
-                     .pod = pods_.netns(member.pod),
-                     .criu_options = application_->criu_options(),
-                     .settings = criu});
+    group.push_back({.id = member.id, .pod = pods_.netns(member.pod), .settings = criu});
   }
   group_ = pods_.cluster().write_group(group, kDeadlines);
 }

@@ -33,7 +33,8 @@ TEST(Protocols, OnlyThoseThatThereAre) {
 
 TEST(RedisProtocol, TheListsLengthIsTheProof) {
   const auto redis = make_redis(3);
-  EXPECT_EQ(redis->greeting(), "");
+  EXPECT_EQ(redis->greeting(), "*1\r\n$4\r\nPING\r\n");
+  EXPECT_EQ(take_whole(*redis, "+PONG\r\n", 0).kind, Kind::ready);
   EXPECT_EQ(redis->request(12), "*3\r\n$5\r\nRPUSH\r\n$6\r\nlist:3\r\n$2\r\n12\r\n");
   EXPECT_EQ(take_whole(*redis, ":12\r\n", 12).kind, Kind::acknowledged);
   EXPECT_EQ(take_whole(*redis, ":11\r\n", 12).kind, Kind::error);  // one was lost
@@ -43,6 +44,7 @@ TEST(RedisProtocol, TheListsLengthIsTheProof) {
 
 TEST(MemcachedProtocol, AppendsAndBeginsAnewBeforeAValueGetsTooLong) {
   const auto memcached = make_memcached(3);
+  EXPECT_EQ(take_whole(*memcached, "VERSION 1.6.18\r\n", 0).kind, Kind::ready);
   EXPECT_EQ(memcached->request(1), "set items:3:0 0 0 2\r\n1 \r\n");
   EXPECT_EQ(memcached->request(2), "append items:3:0 0 0 2\r\n2 \r\n");
   EXPECT_EQ(memcached->request(10'001), "set items:3:1 0 0 6\r\n10001 \r\n");

@@ -36,7 +36,6 @@ Load::Load(const LoadOptions& options) : options_(options), ledger_(options.ledg
     if (!socket) fail_connection(number, socket.error().message());
     connection.socket = std::move(*socket);
     connection.output = connection.protocol->greeting();
-    connection.ready = connection.output.empty();
     connections_.push_back(std::move(connection));
   }
   const auto end = Clock::now() + kReadyLimit;

@@ -10,6 +10,8 @@ class Memcached : public Protocol {
  public:
   explicit Memcached(std::uint32_t connection) : connection_(connection) {}
 
+  std::string greeting() const override { return "version\r\n"; }
+
   std::string request(std::uint32_t sequence) const override {
     const std::string item = std::to_string(sequence) + " ";
     const bool first = (sequence - 1) % kItemsPerKey == 0;
@@ -20,6 +22,7 @@ class Memcached : public Protocol {
   std::optional<Reply> take(std::string& input, std::uint32_t pending) override {
     const auto line = take_line(input);
     if (!line) return std::nullopt;
+    if (line->starts_with("VERSION ") && pending == 0) return Reply{Reply::Kind::ready};
     if (*line == "STORED" && pending != 0) return Reply{Reply::Kind::acknowledged};
     return Reply{.kind = Reply::Kind::error, .text = "item " + std::to_string(pending) + " answered by " + *line};
   }

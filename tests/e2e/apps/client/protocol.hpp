@@ -29,8 +29,8 @@ struct Reply {
 class Protocol {
  public:
   virtual ~Protocol() = default;
-  /// What to send first. Empty: the connection is ready as it is.
-  [[nodiscard]] virtual std::string greeting() const { return {}; }
+  /// What to say first, and what the server answers: a connection counts once the server itself has accepted it.
+  [[nodiscard]] virtual std::string greeting() const = 0;
   /// A write that leaves its number in the server's data. Empty: this client only listens.
   [[nodiscard]] virtual std::string request(std::uint32_t sequence) const = 0;
   /// Takes one reply from the input's front; nothing while it is not there as a whole. `pending`: the number of the

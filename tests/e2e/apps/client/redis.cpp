@@ -11,6 +11,8 @@ class Redis : public Protocol {
  public:
   explicit Redis(std::uint32_t connection) : list_("list:" + std::to_string(connection)) {}
 
+  std::string greeting() const override { return "*1\r\n" + bulk("PING"); }
+
   std::string request(std::uint32_t sequence) const override {
     return "*3\r\n" + bulk("RPUSH") + bulk(list_) + bulk(std::to_string(sequence));
   }
@@ -18,6 +20,7 @@ class Redis : public Protocol {
   std::optional<Reply> take(std::string& input, std::uint32_t pending) override {
     const auto line = take_line(input);
     if (!line) return std::nullopt;
+    if (*line == "+PONG" && pending == 0) return Reply{Reply::Kind::ready};
     if (*line == ":" + std::to_string(pending)) return Reply{Reply::Kind::acknowledged};
     return Reply{.kind = Reply::Kind::error, .text = "element " + std::to_string(pending) + " answered by " + *line};
   }
