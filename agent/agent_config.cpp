@@ -1,5 +1,6 @@
 #include "agent/agent_config.hpp"
 
+#include "common/broker_connection.hpp"
 #include "common/config.hpp"
 #include "common/endpoints.hpp"
 #include "common/ids.hpp"
@@ -11,6 +12,8 @@ Result<AgentConfig> read(Config file) {
   AgentConfig config;
   file.text("broker", config.broker);
   file.text("releases", config.releases);
+  file.text("key", config.key);
+  file.text("hook_group", config.hook_group);
   file.text("name", config.name);
   file.text("socket_dir", config.socket_dir);
   file.choice("lock", config.lock,
@@ -28,6 +31,10 @@ Result<AgentConfig> read(Config file) {
   if (const auto endpoint = parse_endpoint(config.releases); !endpoint) {
     file.complain("releases", endpoint.error().message());
   }
+  if (!config.key.empty() && config.key != kNoKey && !config.key.starts_with('/')) {
+    file.complain("key", "must be an absolute path, or \"none\"");
+  }
+  if (!config.hook_group.empty() && !is_valid_name(config.hook_group)) file.complain("hook_group", "is no name of a group");
   if (!config.group.empty() && !is_valid_name(config.group)) file.complain("group", "is not a valid name");
   if (!config.member.empty() && !is_valid_name(config.member)) file.complain("member", "is not a valid name");
   if (auto done = file.finish(); !done) return Failure(done.error());

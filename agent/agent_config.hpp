@@ -5,6 +5,7 @@
 
 #include "agent/kernel/pod_lock.hpp"
 #include "common/clock.hpp"
+#include "common/endpoints.hpp"
 #include "common/result.hpp"
 
 namespace lockstep::agent {
@@ -17,8 +18,10 @@ enum class Scope {
 };
 
 struct AgentConfig {
-  std::string broker = "ipc:///run/lockstep/broker.sock";
+  std::string broker{kDefaultBroker};
   std::string releases;                    ///< the broker's PUB endpoint; empty: derived from `broker`
+  std::string key;                         ///< its file; empty: kAgentKey, where there is one
+  std::string hook_group;                  ///< whose members' hooks are served as well; empty: root's and ours alone
   std::string name;                        ///< for people; empty: host name and scope
   std::string socket_dir = "/run/lockstep";
   LockBackend lock = LockBackend::automatic;

@@ -8,6 +8,7 @@
 #include <random>
 #include <utility>
 
+#include "agent/agent_privileges.hpp"
 #include "agent/exemption.hpp"
 #include "agent/hook/proc_files.hpp"
 #include "agent/stale_locks.hpp"
@@ -23,6 +24,8 @@ constexpr int kMessagesPerTurn = 256;
 constexpr std::size_t kMaxWatches = 4'096;
 /// A node agent lets go of a pod's namespace when nothing has happened there for so long.
 constexpr seconds kIdlePod{10};
+/// Why the broker does not let us in is told so often: libzmq tries again each second.
+constexpr seconds kTellHandshakes{30};
 
 std::string host_name() {
   std::string host(256, '\0');
@@ -52,7 +55,7 @@ Result<Hello> make_hello(const AgentConfig& config) {
 Result<HookServer> open_hooks(const AgentConfig& config, const Hello& hello, Fd hook) {
   if (config.scope == Scope::relay) return HookServer::adopt(std::move(hook));
   const std::string file = hello.whole_node ? "node.sock" : "pod-" + std::to_string(hello.pods[0]) + ".sock";
-  return HookServer::listen(config.socket_dir + "/" + file);
+  return HookServer::listen(config.socket_dir + "/" + file, config.hook_group);
 }
 
 /// What a former life has left locked. A node's agent takes away what else its dead have left.
@@ -102,6 +105,12 @@ Result<std::unique_ptr<Pods>> open_pods(const AgentConfig& config, const Hello& 
 }  // namespace
 
 Result<std::unique_ptr<AgentShell>> AgentShell::create(const AgentConfig& config, Fd stop, Fd hook) {
+  auto key = key_for({config.broker, config.releases}, config.key, {kAgentKey});
+  if (!key) return Failure(key.error());
+  if (*key && (*key)->entry.role != KeyRole::agent) {
+    return fail(ErrorCode::refused, "key " + (*key)->path,
+                "is an " + std::string(to_string((*key)->entry.role)) + "'s; an agent needs one with role: agent");
+  }
   auto hello = make_hello(config);
   if (!hello) return Failure(hello.error());
   const std::vector<LeftLock> left = find_left_locks(config, *hello);
@@ -109,6 +118,8 @@ Result<std::unique_ptr<AgentShell>> AgentShell::create(const AgentConfig& config
   if (!hooks) return Failure(hooks.error());
   auto pods = open_pods(config, *hello, left);
   if (!pods) return Failure(pods.error());
+  // Sockets and tables are there, and libzmq's threads, which would keep what they are born with, are not.
+  if (auto dropped = drop_privileges(config.scope, (*pods)->may_use_iptables()); !dropped) return Failure(dropped.error());
   CoreSettings settings;
   settings.hello = std::move(*hello);
   settings.broker = config.broker;
@@ -118,6 +129,7 @@ Result<std::unique_ptr<AgentShell>> AgentShell::create(const AgentConfig& config
   std::unique_ptr<AgentShell> shell(
       new AgentShell(config, std::move(stop), std::move(*pods), std::move(*hooks), std::move(settings)));
   shell->take_over(left);
+  shell->key_ = std::move(*key);
   if (auto connected = shell->connect(config); !connected) return Failure(connected.error());
   return shell;
 }
@@ -145,12 +157,32 @@ Result<void> AgentShell::connect(const AgentConfig& config) {
                                             std::to_string(random()));
   // Without a connection a message is refused, not kept: the core repeats what still matters, and stale news hurt.
   dealer_.set(zmq::sockopt::immediate, true);
-  if (auto connected = connect_zmq(dealer_, config.broker); !connected) return connected;
+  auto watch = HandshakeWatch::create(context_, dealer_);
+  if (!watch) return Failure(watch.error());
+  handshakes_ = std::move(*watch);
+  broker_ = config.broker;
+  if (auto connected = connect_one(dealer_, config.broker); !connected) return connected;
   auto subscriber = open_zmq_socket(context_, zmq::socket_type::sub, kMaxFrame);
   if (!subscriber) return Failure(subscriber.error());
   subscriber_ = std::move(*subscriber);
   subscriber_.set(zmq::sockopt::subscribe, kReleaseTopic);
-  return connect_zmq(subscriber_, config.releases);
+  return connect_one(subscriber_, config.releases);
+}
+
+Result<void> AgentShell::connect_one(zmq::socket_t& socket, const std::string& endpoint) {
+  if (auto trusted = check_broker_socket(endpoint); !trusted) return trusted;
+  if (key_ && endpoint.starts_with("tcp:")) {
+    if (auto secured = secure_zmq(socket, *key_); !secured) return secured;
+  }
+  return connect_zmq(socket, endpoint);
+}
+
+void AgentShell::tell_failed_handshakes() {
+  std::optional<HandshakeFailure> last;
+  while (const auto failure = handshakes_.next()) last = failure;
+  if (!last || Clock::now() < tell_handshakes_) return;
+  spdlog::warn("{}", explain(*last, broker_, key_));
+  tell_handshakes_ = Clock::now() + kTellHandshakes;
 }
 
 void AgentShell::run() {
@@ -184,6 +216,7 @@ void AgentShell::poll_once() {
   if (const TimePoint now = Clock::now(); now >= core_.next_deadline()) {
     core_.on_time(now, out_);
     perform();
+    tell_failed_handshakes();
     if (scope_ == Scope::node) pods_->forget_idle(now, kIdlePod);
   }
   if (scope_ == Scope::relay && hooks_.connections() == 0) stopping_ = true;
@@ -191,7 +224,10 @@ void AgentShell::poll_once() {
 
 void AgentShell::serve_hook(const HookServer::Interest& interest, short revents) {
   if (revents == 0) return;
-  if (interest.hook == 0) return hooks_.accept_all();
+  if (interest.hook == 0) {
+    for (const std::string& why : hooks_.accept_all()) spdlog::warn("turned a hook away: {}", why);
+    return;
+  }
   if ((revents & ZMQ_POLLOUT) != 0) hooks_.flush(interest.hook);
   if ((revents & (ZMQ_POLLIN | ZMQ_POLLERR)) == 0) return;
   const HookInput input = hooks_.read(interest.hook);

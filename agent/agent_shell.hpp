@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 #include <zmq.hpp>
@@ -10,6 +11,7 @@
 #include "agent/core/agent_core.hpp"
 #include "agent/hook_server.hpp"
 #include "agent/pods.hpp"
+#include "common/broker_connection.hpp"
 #include "common/fd.hpp"
 #include "common/result.hpp"
 
@@ -38,6 +40,8 @@ class AgentShell {
   Result<void> connect(const AgentConfig& config);
   /// Keeps the pods locked that a former life has left so, and tells the core of them.
   void take_over(const std::vector<LeftLock>& left);
+  Result<void> connect_one(zmq::socket_t& socket, const std::string& endpoint);
+  void tell_failed_handshakes();
   void poll_once();
   void serve_hook(const HookServer::Interest& interest, short revents);
   void receive_from_broker();
@@ -53,8 +57,12 @@ class AgentShell {
   Fd stop_;
   bool stopping_ = false;
   zmq::context_t context_{1};
+  std::string broker_;
+  std::optional<PeerKey> key_;
   zmq::socket_t dealer_;
   zmq::socket_t subscriber_;
+  HandshakeWatch handshakes_;   ///< at dealer_
+  TimePoint tell_handshakes_;   ///< not before
   std::unique_ptr<Pods> pods_;
   HookServer hooks_;
   AgentCore core_;

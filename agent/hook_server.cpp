@@ -1,14 +1,18 @@
 #include "agent/hook_server.hpp"
 
 #include <fcntl.h>
+#include <grp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <utility>
+
+#include "common/trusted_path.hpp"
 
 namespace lockstep::agent {
 namespace {
@@ -32,14 +36,31 @@ bool somebody_listens(const sockaddr_un& address) {
   return probe && ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
+/// Further groups of the process at the other end, as they were when it connected.
+bool has_group(int connection, gid_t group) {
+  std::vector<gid_t> groups(64);
+  socklen_t size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+  int done = ::getsockopt(connection, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
+  if (done != 0 && errno == ERANGE) {
+    groups.resize(size / sizeof(gid_t));
+    done = ::getsockopt(connection, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size);
+  }
+  if (done != 0) return false;
+  groups.resize(size / sizeof(gid_t));
+  return std::ranges::find(groups, group) != groups.end();
+}
+
 }  // namespace
 
-Result<HookServer> HookServer::listen(const std::string& path) {
+Result<HookServer> HookServer::listen(const std::string& path, const std::string& group) {
   const auto address = unix_address(path);
   if (!address) return Failure(address.error());
   std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  std::filesystem::create_directories(folder, error);
   if (error) return fail(ErrorCode::system, "create the folder of " + path, error.message());
+  // Who can write there could put another socket in our place.
+  if (auto trusted = check_folder(folder); !trusted) return fail_from(trusted.error(), "listen on " + path);
   if (somebody_listens(*address)) {
     return fail(ErrorCode::conflict, "listen on " + path, "another agent serves this pod or node already; stop it first");
   }
@@ -56,6 +77,9 @@ Result<HookServer> HookServer::listen(const std::string& path) {
   errno = bind_errno;
   if (bound != 0) return fail_errno("bind " + path);
   server.path_ = path;
+  if (!group.empty()) {
+    if (auto opened = server.open_to(group); !opened) return Failure(opened.error());
+  }
   if (::listen(server.listener_.get(), kBacklog) != 0) return fail_errno("listen on " + path);
   return server;
 }
@@ -85,7 +109,27 @@ std::vector<HookServer::Interest> HookServer::interests() const {
   return list;
 }
 
-void HookServer::accept_all() {
+Result<void> HookServer::open_to(const std::string& group) {
+  const ::group* entry = ::getgrnam(group.c_str());  // NOLINT(concurrency-mt-unsafe): before there are threads
+  if (entry == nullptr) return fail(ErrorCode::not_found, "hook_group " + group, "there is no such group");
+  group_ = entry->gr_gid;
+  if (::chown(path_.c_str(), static_cast<uid_t>(-1), *group_) != 0 || ::chmod(path_.c_str(), 0660) != 0) {
+    return fail_errno("open " + path_ + " to group " + group);
+  }
+  return {};
+}
+
+std::optional<std::string> HookServer::objection(int connection) const {
+  const auto peer = peer_credentials(connection);
+  if (!peer) return peer.error().message();
+  if (is_trusted_user(peer->uid)) return std::nullopt;
+  if (group_ && (peer->gid == *group_ || has_group(connection, *group_))) return std::nullopt;
+  return "process " + std::to_string(peer->pid) + " of user " + std::to_string(peer->uid) + " is neither root's nor " +
+         (group_ ? "of hook_group" : "this agent's user's");
+}
+
+std::vector<std::string> HookServer::accept_all() {
+  std::vector<std::string> turned_away;
   while (true) {
     Fd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!connection && (errno == EMFILE || errno == ENFILE)) {
@@ -94,12 +138,14 @@ void HookServer::accept_all() {
       connection.reset(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
       connection.reset();
       reserve_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-      return;
+      return turned_away;
     }
-    if (!connection) return;
+    if (!connection) return turned_away;
     if (connections_.size() >= kMaxConnections) continue;
-    const auto peer = peer_credentials(connection.get());
-    if (!peer || (peer->uid != 0 && peer->uid != ::geteuid())) continue;
+    if (auto why = objection(connection.get())) {
+      turned_away.push_back(std::move(*why));
+      continue;
+    }
     add(std::move(connection));
   }
 }

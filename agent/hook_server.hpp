@@ -1,7 +1,10 @@
 /// The unix socket on which hooks reach the agent, and their connections. One thread; nothing here waits.
 #pragma once
 
+#include <sys/types.h>
+
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,9 +26,9 @@ struct HookInput {
 
 class HookServer {
  public:
-  /// Listens at `path`, for root and ourselves only. A socket file that nobody answers at is a dead agent's, and is
+  /// Listens at `path`, for root, ourselves, and the members of `group` where one is named. A socket file that nobody answers at is a dead agent's, and is
   /// replaced; a living one is a conflict. The file goes away with the server.
-  [[nodiscard]] static Result<HookServer> listen(const std::string& path);
+  [[nodiscard]] static Result<HookServer> listen(const std::string& path, const std::string& group = {});
   /// Serves one connection that is open already (a relay's), and accepts no others.
   [[nodiscard]] static Result<HookServer> adopt(Fd connection);
 
@@ -42,7 +45,8 @@ class HookServer {
   };
   [[nodiscard]] std::vector<Interest> interests() const;
 
-  void accept_all();
+  /// Takes in who has connected. Returns why some were not let in.
+  std::vector<std::string> accept_all();
   [[nodiscard]] HookInput read(HookId hook);
   /// Queues a message; with `last` the connection is closed once it is out. An unknown hook is no error: it has gone.
   void send(HookId hook, const Message& message, bool last);
@@ -60,12 +64,16 @@ class HookServer {
   };
 
   HookServer() = default;
+  [[nodiscard]] Result<void> open_to(const std::string& group);
+  /// Why the process at the other end may not speak to us, or nothing.
+  [[nodiscard]] std::optional<std::string> objection(int connection) const;
   void add(Fd connection);
   void break_off(Connection& connection);
 
   Fd listener_;
   Fd reserve_;                 ///< given up for a moment to turn a connection away when there are no descriptors left
   std::string path_;
+  std::optional<gid_t> group_;
   std::map<HookId, Connection> connections_;
   HookId next_ = 1;
 };

@@ -23,6 +23,7 @@ struct Options {
   std::string config_path;
   std::string pod;
   std::string broker;
+  std::string key;
   bool node = false;
   bool relay = false;
   bool check_only = false;
@@ -46,6 +47,7 @@ lockstep::Result<AgentConfig> load(const Options& options) {
     config->scope = Scope::relay;
     config->log_level = "warning";  // its stderr is CRIU's log
   }
+  if (!options.key.empty()) config->key = options.key;
   if (options.broker.empty()) return config;
   auto releases = lockstep::publish_endpoint_of(options.broker);
   if (!releases) return lockstep::Failure(releases.error());
@@ -62,6 +64,7 @@ void describe(CLI::App& app, Options& options) {
   auto* node = app.add_flag("--node", options.node, "Look after every pod of this machine that has no agent of its own");
   node->excludes(pod);
   app.add_option("--broker", options.broker, "The broker's address, instead of the configuration's");
+  app.add_option("--key", options.key, "The file of this agent's key, instead of the configuration's")->type_name("FILE");
   app.add_flag("--check", options.check_only, "Read the configuration, say what is wrong with it, and exit");
   // How a hook without an agent reaches the broker; not for people.
   auto* relay = app.add_flag("--relay", options.relay)->group("");

@@ -1,5 +1,6 @@
 #include "agent/pods.hpp"
 
+#include <algorithm>
 #include <unordered_set>
 #include <utility>
 
@@ -20,6 +21,11 @@ Pods::~Pods() {
     if (pod.armed) continue;  // left so on purpose: its round may still be decided, and the lease ends it
     if (auto removed = pod.lock->remove(); !removed) spdlog::warn("{}: {}", pod_text(inode), removed.error().message());
   }
+}
+
+bool Pods::may_use_iptables() const {
+  if (pods_.empty()) return backend_ != LockBackend::nftables;
+  return std::ranges::any_of(pods_, [](const auto& pod) { return pod.second.lock->backend() == "iptables"; });
 }
 
 Result<void> Pods::add_node(Fd netns) {

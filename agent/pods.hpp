@@ -55,6 +55,8 @@ class Pods : public PodNetwork {
     const auto known = pods_.find(pod.netns_inode);
     return known != pods_.end() && known->second.armed;
   }
+  /// Whether a lock may be one of iptables' programs: one is, or none has been made that would tell.
+  [[nodiscard]] bool may_use_iptables() const;
 
  private:
   struct Pod {

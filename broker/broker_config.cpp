@@ -1,24 +1,26 @@
 #include "broker/broker_config.hpp"
 
-#include <algorithm>
+#include <unistd.h>
 
 #include "common/config.hpp"
 #include "common/endpoints.hpp"
+#include "common/ids.hpp"
+#include "common/key_files.hpp"
 
 namespace lockstep::broker {
 namespace {
 
-void check_endpoints(Config& file, std::string_view key, const std::vector<std::string>& endpoints,
-                     const std::vector<std::string>& trusted) {
+void check_endpoints(Config& file, std::string_view key, const std::vector<std::string>& endpoints, bool have_keys) {
   for (const std::string& text : endpoints) {
     const auto endpoint = parse_endpoint(text);
     if (!endpoint) {
       file.complain(key, endpoint.error().message());
       continue;
     }
-    if (is_loopback(*endpoint) || std::ranges::find(trusted, endpoint->host) != trusted.end()) continue;
-    file.complain(key, "'" + text + "' can be reached from other machines, and peers are not authenticated; list '" +
-                           endpoint->host + "' under `trusted` if everybody on that network may stop your pods");
+    if (is_loopback(*endpoint) || have_keys) continue;
+    file.complain(key, "'" + text +
+                           "' can be reached from other machines, and there are no keys to tell who comes; make them " +
+                           "(lockstep keys init) and name their folder under `keys`");
   }
 }
 
@@ -26,7 +28,8 @@ Result<BrokerConfig> read(Config file) {
   BrokerConfig config;
   file.texts("listen", config.listen, true);
   file.texts("publish", config.publish, true);
-  file.texts("trusted", config.trusted, true);
+  file.text("keys", config.keys);
+  file.text("ipc_group", config.ipc_group);
   file.text("journal", config.journal);
   file.text("log_level", config.log_level);
   file.duration("heartbeat", config.heartbeat, milliseconds(50), milliseconds(60'000));
@@ -41,8 +44,15 @@ Result<BrokerConfig> read(Config file) {
   if (config.journal != kNoJournal && !config.journal.starts_with('/')) {
     file.complain("journal", "must be an absolute path, or \"none\"");
   }
-  check_endpoints(file, "listen", config.listen, config.trusted);
-  check_endpoints(file, "publish", config.publish, config.trusted);
+  if (config.keys.empty() && ::access((std::string(kDefaultKeys) + "/broker.key").c_str(), F_OK) == 0)
+    config.keys = kDefaultKeys;
+  if (config.keys == kNoKeys) config.keys.clear();
+  if (!config.keys.empty() && !config.keys.starts_with('/'))
+    file.complain("keys", "must be an absolute path, or \"none\"");
+  if (!config.ipc_group.empty() && !is_valid_name(config.ipc_group))
+    file.complain("ipc_group", "is no name of a group");
+  check_endpoints(file, "listen", config.listen, !config.keys.empty());
+  check_endpoints(file, "publish", config.publish, !config.keys.empty());
   if (auto done = file.finish(); !done) return Failure(done.error());
   return config;
 }

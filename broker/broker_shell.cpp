@@ -3,12 +3,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <random>
 #include <utility>
 
 #include "broker/core/memory_journal.hpp"
+#include "broker/ipc_folder.hpp"
 #include "broker/journal_db.hpp"
 #include "common/endpoints.hpp"
 #include "common/log.hpp"
@@ -44,23 +45,6 @@ CoreSettings core_settings(const BrokerConfig& config) {
   return settings;
 }
 
-/// ipc sockets are files: their folder has to be there, and only their owner may use them.
-Result<void> bind_one(zmq::socket_t& socket, const std::string& text, std::vector<std::string>& files) {
-  const auto endpoint = parse_endpoint(text);
-  if (!endpoint) return Failure(endpoint.error());
-  const bool is_file = endpoint->transport == Transport::ipc && endpoint->path.front() == '/';
-  if (is_file) {
-    std::error_code error;
-    std::filesystem::create_directories(std::filesystem::path(endpoint->path).parent_path(), error);
-    if (error) return fail(ErrorCode::system, "create the folder of " + endpoint->path, error.message());
-  }
-  const mode_t before = ::umask(0177);
-  auto bound = bind_zmq(socket, endpoint->text());
-  ::umask(before);
-  if (bound && is_file) files.push_back(endpoint->path);
-  return bound;
-}
-
 Result<std::unique_ptr<Journal>> open_journal(const std::string& path) {
   if (path == kNoJournal) return std::make_unique<MemoryJournal>();
   auto journal = JournalDb::create(path);
@@ -71,22 +55,28 @@ Result<std::unique_ptr<Journal>> open_journal(const std::string& path) {
 }  // namespace
 
 BrokerShell::BrokerShell(const BrokerConfig& config, std::unique_ptr<Journal> journal, Fd stop)
-    : stop_(std::move(stop)), journal_(std::move(journal)),
+    : stop_(std::move(stop)),
+      journal_(std::move(journal)),
       core_(core_settings(config), *journal_, Clock::now(), unix_ms()) {}
 
 Result<BrokerShell> BrokerShell::create(const BrokerConfig& config, Fd stop) {
   auto journal = open_journal(config.journal);
   if (!journal) return Failure(journal.error());
   BrokerShell shell(config, std::move(*journal), std::move(stop));
-  // Zero copy is for large messages. It doubles the receive buffer of each connection, and every message that waits keeps
-  // a whole buffer: of a thousand agents, 10 MiB. No more than a saving, so a libzmq that refuses is as good.
-  (void)::zmq_ctx_set(shell.context_.handle(), kZeroCopyReceive, 0);
-  auto router = open_zmq_socket(shell.context_, zmq::socket_type::router, kMaxFrame);
+  // Zero copy is for large messages. It doubles the receive buffer of each connection, and every message that waits
+  // keeps a whole buffer: of a thousand agents, 10 MiB. No more than a saving, so a libzmq that refuses is as good.
+  (void)::zmq_ctx_set(shell.context_->handle(), kZeroCopyReceive, 0);
+  for (const auto& endpoints : {config.listen, config.publish}) {
+    if (auto made = prepare_ipc_folders(endpoints, {}); !made) return Failure(made.error());
+  }
+  // Before anything is bound: a connection that nobody can be asked about is turned away.
+  auto gate = Gate::create(*shell.context_, config.keys, !config.ipc_group.empty());
+  if (!gate) return Failure(gate.error());
+  shell.gate_.emplace(std::move(*gate));
+  shell.publisher_.emplace(*shell.context_, shell.gate_->secret_key());
+  auto router = open_zmq_socket(*shell.context_, zmq::socket_type::router, kMaxFrame);
   if (!router) return Failure(router.error());
   shell.router_ = std::move(*router);
-  auto publisher = open_zmq_socket(shell.context_, zmq::socket_type::pub, kMaxFrame);
-  if (!publisher) return Failure(publisher.error());
-  shell.publisher_ = std::move(*publisher);
   if (auto bound = shell.bind(config); !bound) return Failure(bound.error());
   return shell;
 }
@@ -95,13 +85,44 @@ Result<void> BrokerShell::bind(const BrokerConfig& config) {
   // Mandatory: what can't be delivered is told, not swallowed. Handover: an agent that reconnects keeps its name.
   router_.set(zmq::sockopt::router_mandatory, true);
   router_.set(zmq::sockopt::router_handover, true);
+  auto watch = HandshakeWatch::create(*context_, router_);
+  if (!watch) return Failure(watch.error());
+  handshakes_ = std::move(*watch);
+  socket_mask_ = config.ipc_group.empty() ? 0177 : 0117;
   for (const std::string& endpoint : config.listen) {
-    if (auto bound = bind_one(router_, endpoint, socket_files_); !bound) return bound;
+    if (auto bound = bind_one(&router_, endpoint); !bound) return bound;
   }
   for (const std::string& endpoint : config.publish) {
-    if (auto bound = bind_one(publisher_, endpoint, socket_files_); !bound) return bound;
+    if (auto bound = bind_one(nullptr, endpoint); !bound) return bound;
   }
   return {};
+}
+
+/// Binds the router, or without one the publisher.
+Result<void> BrokerShell::bind_one(zmq::socket_t* router, const std::string& text) {
+  const auto endpoint = parse_endpoint(text);
+  if (!endpoint) return Failure(endpoint.error());
+  const std::string address = endpoint->text();
+  if (endpoint->transport == Transport::tcp && !gate_->secret_key().empty()) {
+    if (router == nullptr) return publisher_->bind_network(address);
+    if (auto guarded = guard_zmq(*router, std::string(kNetworkDomain), gate_->secret_key()); !guarded) return guarded;
+    return bind_zmq(*router, address);
+  }
+  const bool is_file = endpoint->transport == Transport::ipc && endpoint->path.front() == '/';
+  std::string domain;  // loopback without keys: nobody is asked
+  if (endpoint->transport == Transport::ipc) domain = is_file ? kFileDomain : kNameDomain;
+  // Sockets are files, and from the first moment only for those who may use them.
+  const mode_t before = ::umask(socket_mask_);
+  Result<void> bound;
+  if (router == nullptr) {
+    bound = publisher_->bind_local(address, domain);
+  } else {
+    bound = guard_zmq(*router, domain, {});
+    if (bound) bound = bind_zmq(*router, address);
+  }
+  ::umask(before);
+  if (bound && is_file) socket_files_.push_back(endpoint->path);
+  return bound;
 }
 
 void BrokerShell::unlink_sockets() {
@@ -112,18 +133,64 @@ void BrokerShell::unlink_sockets() {
 void BrokerShell::run() {
   core_.recover(Clock::now(), out_);
   perform();
-  std::vector<zmq::pollitem_t> items{{router_.handle(), 0, ZMQ_POLLIN, 0}, {nullptr, stop_.get(), ZMQ_POLLIN, 0}};
-  while (true) {
-    poll_until(items, core_.next_deadline());
-    if (items[1].revents != 0) break;
-    if (items[0].revents != 0) receive();
-    if (const TimePoint now = Clock::now(); now >= core_.next_deadline()) {
-      core_.on_time(now, out_);
-      perform();
-    }
-  }
+  if (gate_->changes() >= 0) spdlog::info("{} keys are allowed", gate_->keys());
+  for (const std::string& complaint : gate_->take_complaints()) spdlog::warn("{}", complaint);
+  while (!stopping_) poll_once();
   spdlog::info("stopping");
   unlink_sockets();
+}
+
+void BrokerShell::poll_once() {
+  const auto on_socket = [](void* handle) { return zmq::pollitem_t{handle, 0, ZMQ_POLLIN, 0}; };
+  const auto on_file = [](int fd) { return zmq::pollitem_t{nullptr, fd, ZMQ_POLLIN, 0}; };
+  std::vector<zmq::pollitem_t> items{on_socket(router_.handle()), on_file(stop_.get()), on_socket(gate_->handle())};
+  if (gate_->changes() >= 0) {
+    items.push_back(on_file(gate_->changes()));
+    items.push_back(on_socket(handshakes_.handle()));
+    if (publisher_->handshakes().handle() != nullptr) items.push_back(on_socket(publisher_->handshakes().handle()));
+  }
+  poll_until(items, std::min(core_.next_deadline(), publisher_->resume_at().value_or(TimePoint::max())));
+  stopping_ = items[1].revents != 0;
+  // First of all: what a revoked key has sent is no longer to be taken.
+  if (items.size() > 3 && items[3].revents != 0) read_keys_again();
+  if (items[2].revents != 0) {
+    for (const std::string& why : gate_->answer_questions()) core_.on_turned_away(why, Clock::now(), out_);
+    perform();
+  }
+  if (items.size() > 4) {
+    count_failures(handshakes_);
+    count_failures(publisher_->handshakes());
+  }
+  if (items[0].revents != 0) receive();
+  const TimePoint now = Clock::now();
+  if (const auto problem = publisher_->resume(now)) spdlog::warn("{}", *problem);
+  if (now >= core_.next_deadline()) {
+    core_.on_time(now, out_);
+    perform();
+  }
+}
+
+void BrokerShell::read_keys_again() {
+  const std::size_t before = gate_->keys();
+  const std::vector<Identity> gone = gate_->reload();
+  for (const std::string& complaint : gate_->take_complaints()) spdlog::warn("{}", complaint);
+  // Editors and `lockstep keys` write files that are no keys yet: no news.
+  if (!gone.empty() || gate_->keys() != before) spdlog::info("the allow-list has changed: {} keys are allowed", gate_->keys());
+  if (gone.empty()) return;
+  core_.on_revoked(gone, Clock::now(), out_);
+  perform();
+  publisher_->cut_off();
+}
+
+void BrokerShell::count_failures(HandshakeWatch& handshakes) {
+  while (const auto failure = handshakes.next()) {
+    // Keys that are not allowed the gate has counted; what only ended in the middle was nobody who wanted in.
+    if (*failure == HandshakeFailure::other_terms) core_.on_turned_away("a peer without a key", Clock::now(), out_);
+    if (*failure == HandshakeFailure::other_key) {
+      core_.on_turned_away("a peer whose key was made for another broker", Clock::now(), out_);
+    }
+  }
+  perform();
 }
 
 void BrokerShell::receive() {
@@ -134,7 +201,7 @@ void BrokerShell::receive() {
     if (frames.size() != 2) {
       core_.on_malformed(from, "a message is one frame", out_);
     } else if (const auto message = decode(frames[1].to_string_view()); message) {
-      core_.on_message(from, *message, Clock::now(), out_);
+      core_.on_message(from, *message, Clock::now(), out_, gate_->identity(frames[1]));
     } else {
       core_.on_malformed(from, message.error().message(), out_);
     }
@@ -160,15 +227,15 @@ void BrokerShell::perform(const Publish& action) {
   const bool release = action.topic == kReleaseTopic;
   message.sequence = release ? ++releases_published_ : ++statuses_published_;
   const std::string bytes = encode(message);
-  // PUB never refuses: what a slow subscriber misses, it asks for.
-  (void)send_frames(publisher_, {action.topic, bytes});
+  publisher_->publish(action.topic, bytes);
   if (release) core_.set_published(releases_published_);
 }
 
 void BrokerShell::perform(const Archive& action) {
   const auto kept = journal_->end(action.status);
   // Not lost: the next broker finds the round unfinished, and ends it again.
-  if (!kept) spdlog::warn("the end of round {} is not in the journal: {}", action.status.round.value, kept.error().message());
+  if (!kept)
+    spdlog::warn("the end of round {} is not in the journal: {}", action.status.round.value, kept.error().message());
 }
 
 void BrokerShell::perform(const LogLine& action) {

@@ -1,14 +1,20 @@
-/// The broker's sockets and its loop: bytes -> message -> BrokerCore -> actions -> bytes. All in the caller's thread;
-/// libzmq adds its one I/O thread and its reaper, however many peers there are.
+/// The broker's sockets and its loop: bytes -> message, and who has sent it (Gate) -> BrokerCore -> actions -> bytes.
+/// All in the caller's thread; libzmq adds its one I/O thread and its reaper, however many peers there are.
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
+#include <optional>
 #include <string>
 #include <zmq.hpp>
 
 #include "broker/broker_config.hpp"
 #include "broker/core/broker_core.hpp"
+#include "broker/gate.hpp"
+#include "broker/publisher.hpp"
 #include "common/fd.hpp"
+#include "common/handshake_watch.hpp"
 #include "common/result.hpp"
 
 namespace lockstep::broker {
@@ -23,6 +29,10 @@ class BrokerShell {
  private:
   BrokerShell(const BrokerConfig& config, std::unique_ptr<Journal> journal, Fd stop);
   Result<void> bind(const BrokerConfig& config);
+  Result<void> bind_one(zmq::socket_t* router, const std::string& text);
+  void poll_once();
+  void read_keys_again();
+  void count_failures(HandshakeWatch& handshakes);
   void unlink_sockets();
   void receive();
   void perform();
@@ -32,13 +42,17 @@ class BrokerShell {
   void perform(const LogLine& action);
 
   Fd stop_;
-  zmq::context_t context_{1};
+  std::unique_ptr<zmq::context_t> context_ = std::make_unique<zmq::context_t>(1);  ///< its place is known to others
   zmq::socket_t router_;
-  zmq::socket_t publisher_;
+  std::optional<Gate> gate_;
+  HandshakeWatch handshakes_;  ///< at router_
+  std::optional<Publisher> publisher_;
   std::vector<std::string> socket_files_;  ///< libzmq makes them and leaves them
   std::unique_ptr<Journal> journal_;
   BrokerCore core_;
   Outbox out_;
+  mode_t socket_mask_ = 0177;
+  bool stopping_ = false;
   std::uint64_t releases_published_ = 0;  ///< numbers on the release topic have no gaps: subscribers look for them
   std::uint64_t statuses_published_ = 0;
 };

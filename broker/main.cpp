@@ -1,4 +1,4 @@
-// lockstep-broker: configuration -> BrokerShell (sockets) -> BrokerCore (rounds).
+// lockstep-broker: configuration -> fewer privileges -> BrokerShell (sockets) -> BrokerCore (rounds).
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
@@ -6,7 +6,9 @@
 
 #include "broker/broker_config.hpp"
 #include "broker/broker_shell.hpp"
+#include "broker/ipc_folder.hpp"
 #include "common/log.hpp"
+#include "common/privileges.hpp"
 #include "common/signals.hpp"
 
 namespace {
@@ -45,9 +47,20 @@ int main(int argc, char** argv) {
   const auto config = load(config_path);
   if (!config) return complain(config.error(), kExitUsage);
   if (auto log = lockstep::setup_log("lockstep-broker", config->log_level); !log) return complain(log.error(), kExitUsage);
-  if (check_only) return 0;
+  if (check_only) {
+    if (config->keys.empty()) return 0;
+    const auto pair = lockstep::load_broker_key(config->keys);
+    return pair ? 0 : complain(pair.error(), kExitUsage);
+  }
   auto stop = lockstep::open_signal_fd({SIGINT, SIGTERM});
   if (!stop) return complain(stop.error(), kExitFailure);
+  if (!config->ipc_group.empty()) {
+    // While we may: to give a folder to a group takes a right that is dropped next.
+    std::vector<std::string> endpoints = config->listen;
+    endpoints.insert(endpoints.end(), config->publish.begin(), config->publish.end());
+    if (auto made = lockstep::broker::prepare_ipc_folders(endpoints, config->ipc_group); !made) return complain(made.error(), kExitFailure);
+  }
+  if (auto dropped = lockstep::keep_capabilities({}); !dropped) return complain(dropped.error(), kExitFailure);
   auto shell = lockstep::broker::BrokerShell::create(*config, std::move(*stop));
   if (!shell) return complain(shell.error(), kExitFailure);
   for (const std::string& endpoint : config->listen) spdlog::info("listening on {}", endpoint);

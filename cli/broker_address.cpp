@@ -30,4 +30,12 @@ Result<BrokerAddress> broker_address(const std::string& option, const GroupFile*
   return address_of("default broker", std::string(kDefaultBroker), releases);
 }
 
+Result<std::optional<PeerKey>> broker_key(const BrokerAddress& address, const std::string& option, const GroupFile* group) {
+  std::string path = option;
+  if (path.empty() && group != nullptr) path = group->key;
+  const char* variable = std::getenv(kKeyVariable);
+  if (path.empty() && variable != nullptr) path = variable;
+  return key_for({address.broker, address.releases}, path, {kOperatorKey, kObserverKey});
+}
+
 }  // namespace lockstep::cli

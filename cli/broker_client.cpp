@@ -14,12 +14,13 @@ namespace {
 
 constexpr milliseconds kRepeatAfter{1'000};
 
-Result<zmq::socket_t> open_socket(zmq::context_t& context, zmq::socket_type type, const ZmqEndpoint& endpoint) {
-  auto socket = open_zmq_socket(context, type, kMaxFrame);
-  if (!socket) return socket;
-  if (type == zmq::socket_type::sub) socket->set(zmq::sockopt::subscribe, kStatusTopic);
-  if (auto connected = connect_zmq(*socket, endpoint.text()); !connected) return Failure(connected.error());
-  return socket;
+/// Connects, with the key where the endpoint is on a network.
+Result<void> connect_socket(zmq::socket_t& socket, const ZmqEndpoint& endpoint, const std::optional<PeerKey>& key) {
+  if (auto trusted = check_broker_socket(endpoint.text()); !trusted) return trusted;
+  if (key && endpoint.transport == Transport::tcp) {
+    if (auto secured = secure_zmq(socket, *key); !secured) return secured;
+  }
+  return connect_zmq(socket, endpoint.text());
 }
 
 Message hello_message() {
@@ -35,7 +36,8 @@ Message hello_message() {
 
 }  // namespace
 
-Result<BrokerClient> BrokerClient::connect(const std::string& broker, const std::string& releases) {
+Result<BrokerClient> BrokerClient::connect(const std::string& broker, const std::string& releases,
+                                           const std::optional<PeerKey>& key) {
   const auto questions = parse_endpoint(broker);
   if (!questions) return fail_from(questions.error(), "broker");
   const auto status = parse_endpoint(releases.empty() ? broker : releases);
@@ -43,17 +45,30 @@ Result<BrokerClient> BrokerClient::connect(const std::string& broker, const std:
   BrokerClient client;
   client.address_ = broker;
   client.context_ = std::make_unique<zmq::context_t>(1);
-  auto dealer = open_socket(*client.context_, zmq::socket_type::dealer, *questions);
+  client.key_ = key;
+  auto dealer = open_zmq_socket(*client.context_, zmq::socket_type::dealer, kMaxFrame);
   if (!dealer) return Failure(dealer.error());
   client.questions_ = std::move(*dealer);
+  auto watch = HandshakeWatch::create(*client.context_, client.questions_);
+  if (!watch) return Failure(watch.error());
+  client.handshakes_ = std::move(*watch);
+  if (auto connected = connect_socket(client.questions_, *questions, key); !connected) return Failure(connected.error());
   if (releases.empty()) return client;
-  auto subscriber = open_socket(*client.context_, zmq::socket_type::sub, *status);
+  auto subscriber = open_zmq_socket(*client.context_, zmq::socket_type::sub, kMaxFrame);
   if (!subscriber) return Failure(subscriber.error());
   client.status_ = std::move(*subscriber);
+  client.status_.set(zmq::sockopt::subscribe, kStatusTopic);
+  if (auto connected = connect_socket(client.status_, *status, key); !connected) return Failure(connected.error());
   return client;
 }
 
+std::optional<HandshakeFailure> BrokerClient::failed_handshake() {
+  while (const auto failure = handshakes_.next()) handshake_ = failure;
+  return handshake_;
+}
+
 Failure BrokerClient::no_answer(milliseconds waited) const {
+  if (handshake_) return fail(ErrorCode::unavailable, explain(*handshake_, address_, key_));
   return fail(
       ErrorCode::unavailable, "broker at " + address_,
       "no answer for " + std::to_string(waited.count()) + " ms; is lockstep-broker running, and is this its address?");
@@ -76,7 +91,10 @@ Result<Message> BrokerClient::request(Message question, milliseconds limit) {
   send(question);
   TimePoint repeat = begin + kRepeatAfter;
   while (Clock::now() < begin + limit) {
-    if (wait_until(std::min(repeat, begin + limit))) {
+    const bool something = wait_until(std::min(repeat, begin + limit));
+    // It won't be accepted the next time either.
+    if (failed_handshake() == HandshakeFailure::not_accepted) return fail(ErrorCode::refused, explain(*handshake_, address_, key_));
+    if (something) {
       const auto incoming = receive();
       if (!incoming || incoming->published) continue;
       const Message& answer = incoming->message;
@@ -132,6 +150,7 @@ void BrokerClient::add_to(std::vector<zmq::pollitem_t>& items) {
 bool BrokerClient::wait_until(TimePoint end) {
   std::vector<zmq::pollitem_t> items;
   add_to(items);
+  items.push_back({handshakes_.handle(), 0, ZMQ_POLLIN, 0});
   poll_until(items, end);
   return std::ranges::any_of(items, [](const zmq::pollitem_t& item) { return item.revents != 0; });
 }

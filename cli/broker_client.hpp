@@ -11,6 +11,7 @@
 #include <vector>
 #include <zmq.hpp>
 
+#include "common/broker_connection.hpp"
 #include "common/clock.hpp"
 #include "common/result.hpp"
 #include "schemas/messages.hpp"
@@ -28,10 +29,12 @@ class BrokerClient {
   };
 
   /// Begins to connect; nothing waits here. `releases` is the PUB endpoint, empty to do without. invalid when an
-  /// endpoint is none.
-  [[nodiscard]] static Result<BrokerClient> connect(const std::string& broker, const std::string& releases);
+  /// endpoint is none. `key`: what tcp endpoints are spoken to with.
+  [[nodiscard]] static Result<BrokerClient> connect(const std::string& broker, const std::string& releases,
+                                                    const std::optional<PeerKey>& key = {});
 
-  /// Says Hello and waits for the Welcome. unavailable when none comes in time.
+  /// Says Hello and waits for the Welcome. unavailable when none comes in time; refused when the broker does not accept
+  /// the key.
   [[nodiscard]] Result<Welcome> hello(milliseconds limit = kAnswerLimit);
 
   /// Asks and waits for the answer; asks again each second, under the same number. refused with the broker's reason,
@@ -57,10 +60,15 @@ class BrokerClient {
   [[nodiscard]] std::optional<Incoming> receive_from(zmq::socket_t& socket, bool published);
   [[nodiscard]] bool wait_until(TimePoint end);
   [[nodiscard]] Failure no_answer(milliseconds waited) const;
+  /// What the newest failed handshake comes to, where there has been one.
+  [[nodiscard]] std::optional<HandshakeFailure> failed_handshake();
 
   // In this order: a context waits for its sockets when it goes.
   std::unique_ptr<zmq::context_t> context_;
   zmq::socket_t questions_;
+  HandshakeWatch handshakes_;  ///< at questions_
+  std::optional<HandshakeFailure> handshake_;
+  std::optional<PeerKey> key_;
   zmq::socket_t status_;  ///< may be closed
   std::string address_;
   std::uint64_t sequence_ = 0;

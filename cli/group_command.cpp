@@ -106,6 +106,8 @@ Result<Report> run_command(Operation operation, const GroupOptions& options) {
   if (!group) return Failure(group.error());
   const auto address = broker_address(options.broker, &*group);
   if (!address) return Failure(address.error());
+  const auto key = broker_key(*address, options.key, &*group);
+  if (!key) return Failure(key.error());
   const auto preflight = operation == Operation::dump ? preflight_checkpoint(*group) : preflight_restore(*group);
   if (!preflight) return Failure(preflight.error());
   auto round = new_round_id();
@@ -114,7 +116,7 @@ Result<Report> run_command(Operation operation, const GroupOptions& options) {
   // Ctrl-C is an event: an interrupted round is aborted in order, instead of leaving its CRIUs alone.
   const auto signals = open_signal_fd({SIGINT, SIGTERM, SIGHUP});  // before libzmq's threads
   if (!signals) return Failure(signals.error());
-  auto broker = BrokerClient::connect(address->broker, address->releases);
+  auto broker = BrokerClient::connect(address->broker, address->releases, *key);
   if (!broker) return Failure(broker.error());
   if (const auto welcome = broker->hello(); !welcome) return Failure(welcome.error());
   if (take_signals(*signals) > 0) return fail(ErrorCode::refused, "interrupted", "nothing was started");

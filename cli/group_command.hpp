@@ -9,6 +9,7 @@ namespace lockstep::cli {
 
 struct GroupOptions {
   std::string file;
+  std::string key;
   std::string broker;          ///< empty: see broker_address()
   bool leave_running = false;  ///< checkpoint only
   bool json = false;

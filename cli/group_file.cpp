@@ -8,6 +8,7 @@
 #include <span>
 
 #include "cli/images_archive.hpp"
+#include "common/broker_connection.hpp"
 #include "common/config.hpp"
 #include "common/endpoints.hpp"
 
@@ -227,6 +228,8 @@ Result<GroupFile> read_group(Config config, const std::string& name, const std::
   read_name(config, "group", group.group.value);
   read_endpoint(config, "broker", group.broker);
   read_endpoint(config, "releases", group.releases);
+  config.text("key", group.key);
+  if (group.key != kNoKey) group.key = absolute(folder, group.key);
   config.text("socket_dir", group.socket_dir);
   config.text("hook", group.hook);
   group.socket_dir = absolute(folder, group.socket_dir);

@@ -39,6 +39,7 @@ struct GroupFile {
   GroupId group;
   std::string broker;    ///< empty where the file names none
   std::string releases;  ///< empty: derived from the broker's endpoint
+  std::string key;       ///< its file; empty: the environment's, or the default
   std::string socket_dir = "/run/lockstep";
   std::string hook;  ///< empty: the one that was installed with this program
   Deadlines deadlines;

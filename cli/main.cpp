@@ -5,6 +5,7 @@
 #include "cli/connections_command.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/group_command.hpp"
+#include "cli/keys_command.hpp"
 #include "cli/locks_command.hpp"
 #include "cli/status_command.hpp"
 #include "cli/verify_command.hpp"
@@ -26,7 +27,8 @@ constexpr const char* kCodes =
 
 constexpr const char* kBrokerHelp =
     "\nThe broker is the first of: --broker, the file's \"broker:\", $LOCKSTEP_BROKER,\n"
-    "ipc:///run/lockstep/broker.sock.\n";
+    "ipc:///run/lockstep-broker/broker.sock. A tcp broker's key is the first of: --key, the file's \"key:\",\n"
+    "$LOCKSTEP_KEY, /etc/lockstep/keys/operator.key, observer.key there.\n";
 
 constexpr const char* kCheckpointExamples =
     "\nExamples:\n"
@@ -94,10 +96,24 @@ constexpr const char* kShowExamples =
     "\nExamples:\n"
     "  lockstep show 20260102T030405-0a1b2c3d         its members, their times, the outcome and its reason\n";
 
+constexpr const char* kKeysExamples =
+    "\nExamples:\n"
+    "  lockstep keys init                             the broker's own key, and an empty allow-list\n"
+    "  lockstep keys add web-1 --role agent --node web-1\n"
+    "  lockstep keys add operator --role operator     opens, aborts and reads rounds\n"
+    "  lockstep keys add watcher --role observer      reads them\n"
+    "  lockstep keys list --output json\n"
+    "  lockstep keys revoke web-1                     at once, on connections that stand as well\n"
+    "\nOn the broker's machine. A key file is secret: move it to its peer's machine, as\n"
+    "/etc/lockstep/keys/agent.key or operator.key. What a role allows: SECURITY.md.\n"
+    "\nExit codes: 0 done; 1 could not be written; 2 usage, a name that is taken or not there.\n";
+
 std::string footer(const char* examples) { return std::string(examples) + kBrokerHelp + "\n" + kCodes; }
 
-void add_broker(CLI::App& command, std::string& broker) {
-  command.add_option("--broker", broker, "The broker's endpoint: tcp://HOST:PORT or ipc:///PATH")->type_name("ADDR");
+template <class Options>
+void add_broker(CLI::App& command, Options& options) {
+  command.add_option("--broker", options.broker, "The broker's endpoint: tcp://HOST:PORT or ipc:///PATH")->type_name("ADDR");
+  command.add_option("--key", options.key, "The file of the key for a broker on the network")->type_name("FILE");
 }
 
 void add_output(CLI::App& command, bool& json) {
@@ -111,7 +127,7 @@ CLI::App* add_group_command(CLI::App& app, const char* name, const char* what, c
   CLI::App* command = app.add_subcommand(name, what);
   command->add_option("GROUP.yaml", options.file, "The group's file; see lockstep-group(5)")->required();
   add_output(*command, options.json);
-  add_broker(*command, options.broker);
+  add_broker(*command, options);
   command->add_flag("-q,--quiet", options.quiet, "No progress on stderr");
   command->footer(footer(examples));
   return command;
@@ -127,7 +143,7 @@ CLI::App* add_history(CLI::App& app, HistoryOptions& options) {
   command->add_option("--group", options.group, "Those of one group")->type_name("NAME")->check(valid_name("group's name"));
   command->add_option("--limit", options.limit, "How many at most")->check(CLI::Range(1, 1000))->capture_default_str();
   add_output(*command, options.json);
-  add_broker(*command, options.broker);
+  add_broker(*command, options);
   command->footer(footer(kHistoryExamples));
   return command;
 }
@@ -139,7 +155,7 @@ CLI::App* add_show(CLI::App& app, ShowOptions& options) {
       ->type_name("ID")
       ->check(valid_name("round's id"));
   add_output(*command, options.json);
-  add_broker(*command, options.broker);
+  add_broker(*command, options);
   command->footer(footer(kShowExamples));
   return command;
 }
@@ -184,6 +200,42 @@ CLI::App* add_unlock(CLI::App& app, UnlockOptions& options) {
   return command;
 }
 
+struct KeysCommands {
+  CLI::App* all;
+  CLI::App* init;
+  CLI::App* add;
+  CLI::App* list;
+};
+
+KeysCommands add_keys(CLI::App& app, KeysOptions& options) {
+  KeysCommands keys{};
+  keys.all = app.add_subcommand("keys", "Make, list and revoke the keys of those who may speak to the broker");
+  keys.all->require_subcommand(1);
+  keys.all->footer(kKeysExamples);
+  keys.init = keys.all->add_subcommand("init", "Make the broker's key and an empty allow-list");
+  keys.add = keys.all->add_subcommand("add", "Make a key and allow it");
+  keys.list = keys.all->add_subcommand("list", "Show which keys are allowed, and which were revoked");
+  auto* revoke = keys.all->add_subcommand("revoke", "Take a key out of the allow-list");
+  for (CLI::App* command : {keys.init, keys.add, keys.list, revoke}) {
+    command->add_option("--keys", options.folder, "The broker's folder of keys")->type_name("DIR")->capture_default_str();
+    add_output(*command, options.json);
+    command->footer(kKeysExamples);
+  }
+  for (CLI::App* command : {keys.add, revoke}) {
+    command->add_option("NAME", options.entry.name, "The key's name")->required()->type_name("NAME")->check(valid_name("name"));
+  }
+  const auto set_role = [&options](const std::string& word) { options.entry.role = *key_role_from(word); };
+  keys.add->add_option_function<std::string>("--role", set_role, "What it is good for: agent, operator, observer")
+      ->required()
+      ->check(CLI::IsMember({"agent", "operator", "observer"}))
+      ->type_name("ROLE");
+  keys.add->add_option("--node", options.entry.node, "agent: the one machine that it may speak for")->type_name("NAME")->check(valid_name("node's name"));
+  keys.add->add_option("--boot-id", options.entry.boot_id, "agent: the only boot of that machine that counts")->type_name("ID");
+  keys.add->add_option("--public", options.entry.public_key, "Allow this public key, whose secret part stays where it was made")->type_name("KEY");
+  keys.add->add_option("--secret-file", options.secret_file, "Where to put the key (default: DIR/NAME.key)")->type_name("FILE");
+  return keys;
+}
+
 int run(int argc, char** argv) {
   CLI::App app(kDescription, "lockstep");
   app.set_version_flag("--version", "lockstep " LOCKSTEP_VERSION);
@@ -203,12 +255,12 @@ int run(int argc, char** argv) {
   auto* show = app.add_subcommand("status", "Show the broker's agents, rounds and counters");
   show->add_flag("-w,--watch", status.watch, "Show it again each second");
   add_output(*show, status.json);
-  add_broker(*show, status.broker);
+  add_broker(*show, status);
   show->footer(footer(kStatusExamples));
   auto* end = app.add_subcommand("abort", "Abort a round that is still undecided");
   end->add_option("ROUND", abort.round, "The round's id, as status shows it")->required()->type_name("ID")->check(valid_name("round's id"));
   end->add_option("--reason", abort.reason, "Told to everyone concerned")->type_name("TEXT");
-  add_broker(*end, abort.broker);
+  add_broker(*end, abort);
   end->footer(footer(kAbortExamples));
   HistoryOptions history_options;
   ShowOptions show_options;
@@ -218,6 +270,8 @@ int run(int argc, char** argv) {
   auto* graph = add_connections(app, connections);
   auto* locks = add_locks(app, locks_options);
   auto* unlock = add_unlock(app, unlock_options);
+  KeysOptions keys_options;
+  const KeysCommands keys = add_keys(app, keys_options);
 
   try {
     app.parse(argc, argv);
@@ -230,6 +284,10 @@ int run(int argc, char** argv) {
   if (proof->parsed()) return run_verify_command(verify);
   if (locks->parsed()) return run_locks_command(locks_options);
   if (unlock->parsed()) return run_unlock_command(unlock_options);
+  if (keys.init->parsed()) return run_keys_init(keys_options);
+  if (keys.add->parsed()) return run_keys_add(keys_options);
+  if (keys.list->parsed()) return run_keys_list(keys_options);
+  if (keys.all->parsed()) return run_keys_revoke(keys_options);
   if (graph->parsed()) return run_connections_command(connections);
   if (restore->parsed()) return run_group_command(Operation::restore, group);
   return show->parsed() ? run_status_command(status) : run_abort_command(abort);

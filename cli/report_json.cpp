@@ -156,6 +156,8 @@ std::string status_json(const BrokerStatus& status, bool compact) {
                       {"malformed", counters.malformed},
                       {"refused", counters.refused},
                       {"unroutable", counters.unroutable},
+                      {"unauthenticated", counters.unauthenticated},
+                      {"forbidden", counters.forbidden},
                       {"rounds_opened", counters.rounds_opened},
                       {"rounds_committed", counters.rounds_committed},
                       {"rounds_aborted", counters.rounds_aborted}};

@@ -29,10 +29,13 @@ int report_error(const Error& error, bool json) {
 }
 
 /// Commands that only ask need no SUB.
-Result<BrokerClient> connect(const std::string& option) {
-  const auto address = broker_address(option, nullptr);
+template <class Options>
+Result<BrokerClient> connect(const Options& options) {
+  const auto address = broker_address(options.broker, nullptr);
   if (!address) return Failure(address.error());
-  auto broker = BrokerClient::connect(address->broker, {});
+  const auto key = broker_key(*address, options.key, nullptr);
+  if (!key) return Failure(key.error());
+  auto broker = BrokerClient::connect(address->broker, {}, *key);
   if (!broker) return broker;
   if (const auto welcome = broker->hello(); !welcome) return Failure(welcome.error());
   return broker;
@@ -132,15 +135,17 @@ std::string status_text(const BrokerStatus& status) {
   text += status.agents.empty() ? "no agents\n" : agents.text();
   text += "\n" + history_text(status.rounds);
   const Counters& counters = status.counters;
-  TextTable counts({"messages", "malformed", "refused", "unroutable", "rounds opened", "committed", "aborted"});
+  TextTable counts({"messages", "malformed", "refused", "forbidden", "turned away", "unroutable", "rounds opened", "committed",
+                    "aborted"});
   counts.add({std::to_string(counters.messages), std::to_string(counters.malformed), std::to_string(counters.refused),
+              std::to_string(counters.forbidden), std::to_string(counters.unauthenticated),
               std::to_string(counters.unroutable), std::to_string(counters.rounds_opened),
               std::to_string(counters.rounds_committed), std::to_string(counters.rounds_aborted)});
   return text + "\n" + counts.text();
 }
 
 int run_status_command(const StatusOptions& options) {
-  auto broker = connect(options.broker);
+  auto broker = connect(options);
   if (!broker) return report_error(broker.error(), options.json);
   while (true) {
     const auto status = ask_status(*broker);
@@ -153,7 +158,7 @@ int run_status_command(const StatusOptions& options) {
 }
 
 int run_history_command(const HistoryOptions& options) {
-  auto broker = connect(options.broker);
+  auto broker = connect(options);
   if (!broker) return report_error(broker.error(), options.json);
   const auto answer = broker->request(Message{{}, GroupId(options.group), {}, 0, GetHistory{options.limit}});
   if (!answer) return report_error(answer.error(), options.json);
@@ -166,7 +171,7 @@ int run_history_command(const HistoryOptions& options) {
 }
 
 int run_show_command(const ShowOptions& options) {
-  auto broker = connect(options.broker);
+  auto broker = connect(options);
   if (!broker) return report_error(broker.error(), options.json);
   const auto answer = broker->request(Message{RoundId(options.round), {}, {}, 0, GetRound{}});
   if (!answer) return report_error(answer.error(), options.json);
@@ -178,7 +183,7 @@ int run_show_command(const ShowOptions& options) {
 }
 
 int run_abort_command(const AbortOptions& options) {
-  auto broker = connect(options.broker);
+  auto broker = connect(options);
   if (!broker) return report_error(broker.error(), false);
   const std::string reason = options.reason.empty() ? "aborted by the operator" : options.reason;
   const auto answer = broker->request(Message{RoundId(options.round), {}, {}, 0, AbortRound{reason}});

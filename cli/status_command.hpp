@@ -11,6 +11,7 @@
 namespace lockstep::cli {
 
 struct StatusOptions {
+  std::string key;     ///< likewise broker_key()
   std::string broker;  ///< empty: see broker_address()
   bool watch = false;
   bool json = false;
@@ -20,6 +21,7 @@ struct StatusOptions {
 [[nodiscard]] int run_status_command(const StatusOptions& options);
 
 struct HistoryOptions {
+  std::string key;
   std::string broker;
   std::string group;  ///< empty: of all groups
   std::uint32_t limit = 20;
@@ -30,6 +32,7 @@ struct HistoryOptions {
 [[nodiscard]] int run_history_command(const HistoryOptions& options);
 
 struct ShowOptions {
+  std::string key;
   std::string broker;
   std::string round;
   bool json = false;
@@ -39,6 +42,7 @@ struct ShowOptions {
 [[nodiscard]] int run_show_command(const ShowOptions& options);
 
 struct AbortOptions {
+  std::string key;
   std::string broker;
   std::string round;
   std::string reason;

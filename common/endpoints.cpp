@@ -73,7 +73,7 @@ Result<ZmqEndpoint> parse_ipc(std::string_view text) {
   const std::string_view path = text.substr(kIpc.size());
   const bool abstract = path.starts_with('@') && path.size() > 1;
   if (!abstract && (!path.starts_with('/') || path.ends_with('/'))) {
-    return bad(text, "needs an absolute path: ipc:///run/lockstep/broker.sock");
+    return bad(text, "needs an absolute path: ipc:///run/lockstep-broker/broker.sock");
   }
   if (path.find('\0') != std::string_view::npos) return bad(text, "the path holds a zero byte");
   if (path.size() > kMaxIpcPath) {

@@ -41,7 +41,8 @@ struct ZmqEndpoint {
 /// The same for a text; false where it is no endpoint.
 [[nodiscard]] bool is_loopback(std::string_view endpoint);
 
-/// The endpoint used where none has been named.
-inline constexpr std::string_view kDefaultBroker = "ipc:///run/lockstep/broker.sock";
+/// The endpoint used where none has been named. Not in /run/lockstep, which the host shares with pods' sidecars: who
+/// reaches this socket as root may do everything.
+inline constexpr std::string_view kDefaultBroker = "ipc:///run/lockstep-broker/broker.sock";
 
 }  // namespace lockstep

@@ -61,6 +61,13 @@ Result<NetnsScope> NetnsScope::enter(const Fd& netns) {
   // thread-self, not self: another thread of this process may be in a scope of its own.
   Fd previous(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
   if (!previous) return fail_errno("open /proc/thread-self/ns/net");
+  // Where we are already: a sidecar, which may do without CAP_SYS_ADMIN.
+  struct stat here {};
+  struct stat there {};
+  if (::fstat(previous.get(), &here) == 0 && ::fstat(netns.get(), &there) == 0 && here.st_dev == there.st_dev &&
+      here.st_ino == there.st_ino) {
+    return NetnsScope(Fd());
+  }
   if (::setns(netns.get(), CLONE_NEWNET) < 0)
     return fail_errno("setns fd " + std::to_string(netns.get()) + " CLONE_NEWNET", "needs CAP_SYS_ADMIN");
   return NetnsScope(std::move(previous));

@@ -12,6 +12,8 @@ constexpr int kHighWaterMark = 10'000;
 constexpr int kBacklog = 4'096;
 constexpr int kFirstReconnectMs = 50;
 constexpr int kLastReconnectMs = 1'000;
+/// ZMQ_ZAP_ENFORCE_DOMAIN: zmq.h shows it among its drafts only, libzmq 4.3 has it in every build.
+constexpr int kEnforceDomain = 93;
 
 Failure fail_zmq(const zmq::error_t& error, std::string operation) {
   return Failure(Error{ErrorCode::unavailable, 0, std::move(operation), error.what()});
@@ -33,6 +35,32 @@ Result<zmq::socket_t> open_zmq_socket(zmq::context_t& context, zmq::socket_type 
     return socket;
   } catch (const zmq::error_t& error) {
     return fail_zmq(error, "open a ZeroMQ socket");
+  }
+}
+
+Result<void> guard_zmq(zmq::socket_t& socket, const std::string& domain, const std::string& secret_key) {
+  try {
+    socket.set(zmq::sockopt::zap_domain, domain);
+    // Without a handler CURVE would take any key otherwise.
+    const int enforce = domain.empty() ? 0 : 1;
+    if (::zmq_setsockopt(socket.handle(), kEnforceDomain, &enforce, sizeof enforce) != 0) throw zmq::error_t();
+    const bool encrypted = !secret_key.empty();
+    if (encrypted != (socket.get(zmq::sockopt::mechanism) == ZMQ_CURVE)) socket.set(zmq::sockopt::curve_server, encrypted);
+    if (encrypted) socket.set(zmq::sockopt::curve_secretkey, secret_key);
+    return {};
+  } catch (const zmq::error_t& error) {
+    return fail_zmq(error, "guard a ZeroMQ socket");
+  }
+}
+
+Result<void> secure_zmq(zmq::socket_t& socket, const PeerKey& key) {
+  try {
+    socket.set(zmq::sockopt::curve_serverkey, key.broker_key);
+    socket.set(zmq::sockopt::curve_publickey, key.entry.public_key);
+    socket.set(zmq::sockopt::curve_secretkey, key.secret_key);
+    return {};
+  } catch (const zmq::error_t& error) {
+    return fail_zmq(error, "use the key in " + key.path);
   }
 }
 

@@ -8,6 +8,7 @@
 #include <zmq.hpp>
 
 #include "common/clock.hpp"
+#include "common/key_files.hpp"
 #include "common/result.hpp"
 
 namespace lockstep {
@@ -17,6 +18,13 @@ namespace lockstep {
 /// aborted processes (libzmq issues 3937, 4767).
 [[nodiscard]] Result<zmq::socket_t> open_zmq_socket(zmq::context_t& context, zmq::socket_type type,
                                                     std::size_t max_message);
+
+/// How the endpoints that are bound from now on know who connects. The broker's ZAP handler (broker/zap_handler.hpp) gets
+/// `domain` with each question; without it nobody gets in. With an empty domain nobody is asked, and everybody may.
+/// `secret_key`: what connects has to speak CURVE; empty: plain.
+[[nodiscard]] Result<void> guard_zmq(zmq::socket_t& socket, const std::string& domain, const std::string& secret_key);
+/// What is connected from now on is encrypted, and is spoken to only if it proves to be `key`'s broker.
+[[nodiscard]] Result<void> secure_zmq(zmq::socket_t& socket, const PeerKey& key);
 
 [[nodiscard]] Result<void> bind_zmq(zmq::socket_t& socket, const std::string& endpoint);
 [[nodiscard]] Result<void> connect_zmq(zmq::socket_t& socket, const std::string& endpoint);

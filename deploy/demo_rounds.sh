@@ -46,14 +46,17 @@ make_pods() {
 write_config() {
   local pod
   mkdir -p "$work/run"
+  "$LOCKSTEP_BIN/lockstep" keys init --keys "$work/keys" >"$work/keys.log"
+  "$LOCKSTEP_BIN/lockstep" keys add agent --role agent --node demo --keys "$work/keys" >>"$work/keys.log"
   cat >"$work/broker.yaml" <<YAML
 listen: [tcp://10.77.0.1:7600, ipc://$work/run/broker]
 journal: $work/journal.db
-trusted: [10.77.0.1]
+keys: $work/keys
 YAML
   for pod in a b; do
     cat >"$work/agent-$pod.yaml" <<YAML
 broker: tcp://10.77.0.1:7600
+key: $work/keys/agent.key
 name: agent-$pod
 socket_dir: $work/run
 YAML

@@ -344,9 +344,11 @@ struct Counters {
   std::uint64_t rounds_opened = 0;
   std::uint64_t rounds_committed = 0;
   std::uint64_t rounds_aborted = 0;
+  std::uint64_t unauthenticated = 0;      ///< connections turned away: no key, a wrong or revoked one, a wrong user
+  std::uint64_t forbidden = 0;            ///< messages that their sender's key or role does not allow
   static auto fields(auto& self) {
     return std::tie(self.messages, self.malformed, self.refused, self.unroutable, self.rounds_opened,
-                    self.rounds_committed, self.rounds_aborted);
+                    self.rounds_committed, self.rounds_aborted, self.unauthenticated, self.forbidden);
   }
 };
 

@@ -51,13 +51,19 @@ void AgentCore::start(TimePoint now, Outbox& out) {
 }
 
 void AgentCore::on_broker_message(const Message& message, TimePoint now, Outbox& out) {
+  const auto* refused = std::get_if<Refused>(&message.body);
+  if (refused != nullptr && !refused->say_hello) {
+    // Not a sign that the broker still counts on us: whose key has been revoked hears nothing else any more, and must
+    // not keep its pods locked for that.
+    if (std::exchange(refusal_, refused->reason) == refused->reason) return;
+    return out.log(LogLevel::warning, "the broker refused a message: " + refused->reason);
+  }
   heard_ = now;
   bind(message, now, out);
   if (const auto* welcome = std::get_if<Welcome>(&message.body)) return on_welcome(*welcome, now, out);
   if (const auto* order = std::get_if<Order>(&message.body)) return on_order(message, *order, now, out);
   if (const auto* release = std::get_if<Release>(&message.body)) return on_release(message, *release, now, out);
-  if (const auto* refused = std::get_if<Refused>(&message.body)) {
-    if (!refused->say_hello) return out.log(LogLevel::warning, "the broker refused a message: " + refused->reason);
+  if (refused != nullptr) {
     joined_ = false;
     return start(now, out);
   }

@@ -144,6 +144,7 @@ class AgentCore {
   bool joined_ = false;
   std::string broker_;                     ///< the life of the broker that has welcomed us
   TimePoint heard_;
+  std::string refusal_;  ///< the newest one, so that it is told once
   TimePoint next_heartbeat_;               ///< while not joined: the next Hello
   milliseconds hello_retry_{0};
   std::uint64_t sequence_ = 0;

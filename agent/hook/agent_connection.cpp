@@ -17,6 +17,9 @@
 #include <iterator>
 #include <limits>
 #include <utility>
+#include <vector>
+
+#include "common/trusted_path.hpp"
 
 extern char** environ;
 
@@ -33,9 +36,6 @@ int poll_timeout(TimePoint deadline) {
   return static_cast<int>(std::clamp<milliseconds::rep>(left, 0, std::numeric_limits<int>::max()));
 }
 
-/// Root and ourselves may speak for lockstep, nobody else.
-bool is_trusted(uid_t uid) { return uid == 0 || uid == ::geteuid(); }
-
 Failure fail_untrusted(const std::string& path, std::string_view whose, uid_t uid) {
   return fail(ErrorCode::refused, "connect " + path,
               std::string(whose) + " belongs to user " + std::to_string(uid) + ", not to root; remove it");
@@ -49,7 +49,7 @@ Result<void> check_owner(const std::string& path) {
     return fail_errno("stat " + path);
   }
   if (!S_ISSOCK(status.st_mode)) return fail(ErrorCode::refused, "connect " + path, "not a socket; remove it");
-  if (!is_trusted(status.st_uid)) return fail_untrusted(path, "the socket", status.st_uid);
+  if (!is_trusted_user(status.st_uid)) return fail_untrusted(path, "the socket", status.st_uid);
   return {};
 }
 
@@ -81,7 +81,7 @@ Result<Fd> connect_to(const std::string& path, TimePoint deadline) {
   // Asked of the connection, so that it holds for whoever took it, whatever has happened to the path since.
   const auto peer = peer_credentials(socket.get());
   if (!peer) return fail_from(peer.error(), "connect " + path);
-  if (!is_trusted(peer->uid)) return fail_untrusted(path, "the process that listens there", peer->uid);
+  if (!is_trusted_user(peer->uid)) return fail_untrusted(path, "the process that listens there", peer->uid);
   return socket;
 }
 
@@ -98,7 +98,7 @@ Result<std::string> neighbour_agent() {
 }
 
 /// posix_spawn() with `hook_end` as kRelayFd, and with the signal settings that a daemon expects.
-int spawn_relay(const std::string& program, int hook_end, const std::string& broker, pid_t& pid) {
+int spawn_relay(const std::string& program, int hook_end, const Settings& settings, pid_t& pid) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, hook_end, kRelayFd);  // also where they are equal: clears close-on-exec
@@ -110,9 +110,11 @@ int spawn_relay(const std::string& program, int hook_end, const std::string& bro
   sigaddset(&defaults, SIGPIPE);
   posix_spawnattr_setsigdefault(&attributes, &defaults);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-  std::array<std::string, 6> words{program, "--relay", "--hook-fd", std::to_string(kRelayFd), "--broker", broker};
-  std::array<char*, 7> arguments{};
-  for (std::size_t i = 0; i < words.size(); ++i) arguments[i] = words[i].data();
+  std::vector<std::string> words{program, "--relay", "--hook-fd", std::to_string(kRelayFd), "--broker", settings.broker};
+  if (!settings.key.empty()) words.insert(words.end(), {"--key", settings.key});
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
   const int error = ::posix_spawn(&pid, program.c_str(), &actions, &attributes, arguments.data(), environ);
   posix_spawnattr_destroy(&attributes);
   posix_spawn_file_actions_destroy(&actions);
@@ -149,10 +151,11 @@ Result<AgentConnection> AgentConnection::open(const Settings& settings, std::uin
 
 Result<AgentConnection> AgentConnection::open_relay(const Settings& settings) {
   if (settings.broker.empty()) return fail(ErrorCode::invalid, "start a relay", "no broker's address is configured");
-  return start_relay(settings.broker);
+  return start_relay(settings);
 }
 
-Result<AgentConnection> AgentConnection::start_relay(const std::string& broker) {
+Result<AgentConnection> AgentConnection::start_relay(const Settings& settings) {
+  const std::string& broker = settings.broker;
   const auto program = neighbour_agent();
   if (!program) return Failure(program.error());
   std::array<int, 2> ends{-1, -1};
@@ -160,7 +163,7 @@ Result<AgentConnection> AgentConnection::start_relay(const std::string& broker) 
   Fd ours(ends[0]);
   const Fd theirs(ends[1]);
   pid_t pid = 0;
-  const int error = spawn_relay(*program, theirs.get(), broker, pid);
+  const int error = spawn_relay(*program, theirs.get(), settings, pid);
   if (error != 0) {
     return Failure(Error{ErrorCode::unavailable, error, "start " + *program + " --relay --broker " + broker,
                          "no agent listens on this machine, so its program is needed next to the hook"});

@@ -49,7 +49,7 @@ class AgentConnection {
  private:
   AgentConnection(Fd socket, Child relay, std::string peer)
       : relay_(std::move(relay)), socket_(std::move(socket)), peer_(std::move(peer)) {}
-  [[nodiscard]] static Result<AgentConnection> start_relay(const std::string& broker);
+  [[nodiscard]] static Result<AgentConnection> start_relay(const Settings& settings);
   [[nodiscard]] Result<void> fill(TimePoint deadline);
 
   Child relay_;  ///< above socket_, so that the socket is closed first: that is what ends the relay

@@ -143,6 +143,10 @@ Result<Settings> settings_from(const Environment& environment, std::string_view 
   if (!dir.empty() && !dir.starts_with('/')) return bad_value("socket_dir", dir, "an absolute path");
   if (!dir.empty()) settings.socket_dir = dir;
   settings.broker = environment.get("LOCKSTEP_BROKER").value_or(value_of(config_file, "broker"));
+  settings.key = environment.get("LOCKSTEP_AGENT_KEY").value_or(value_of(config_file, "key"));
+  if (!settings.key.empty() && settings.key != "none" && !settings.key.starts_with('/')) {
+    return bad_value("key", settings.key, "an absolute path");
+  }
   const auto silence = set_duration(environment, "LOCKSTEP_HOOK_SILENCE_MS", settings.silence);
   const auto limit = set_duration(environment, "LOCKSTEP_HOOK_LIMIT_MS", settings.limit);
   if (!silence) return Failure(silence.error());

@@ -15,7 +15,7 @@
 
 namespace lockstep::hook {
 
-/// Where configuration is read that is not in the environment: lines `socket_dir: …`, `broker: …`.
+/// Where configuration is read that is not in the environment: lines `socket_dir: …`, `broker: …`, `key: …`.
 inline constexpr const char* kConfigFile = "/etc/lockstep/hook.conf";
 inline constexpr const char* kDefaultSocketDir = "/run/lockstep";
 
@@ -40,6 +40,7 @@ struct MemberNames {
 struct Settings {
   std::string socket_dir = kDefaultSocketDir;
   std::string broker;             ///< address to hand over to where there is no agent; may be empty
+  std::string key;                ///< its file, for a broker on the network; empty: an agent's own default
   milliseconds silence{5'000};    ///< the longest wait for a word from the agent
   milliseconds limit{3'600'000};  ///< the longest wait for the verdict
 };
@@ -58,7 +59,7 @@ struct Job {
 /// LOCKSTEP_ROUND, _GROUP and _MEMBER; each that is not set comes from the text of the images folder's member file.
 [[nodiscard]] Result<MemberNames> member_from(const Environment& environment, std::string_view member_file);
 
-/// LOCKSTEP_SOCKET_DIR, LOCKSTEP_BROKER, LOCKSTEP_HOOK_SILENCE_MS, LOCKSTEP_HOOK_LIMIT_MS; the first two, when not
+/// LOCKSTEP_SOCKET_DIR, LOCKSTEP_BROKER, LOCKSTEP_AGENT_KEY, LOCKSTEP_HOOK_SILENCE_MS, LOCKSTEP_HOOK_LIMIT_MS; the first three, when not
 /// set, from the text of kConfigFile. A variable that is set and empty means "none" or the default.
 [[nodiscard]] Result<Settings> settings_from(const Environment& environment, std::string_view config_file);
 

@@ -10,6 +10,9 @@ namespace {
 
 /// Agents listed in one status: more than the format's limit would make a message that nobody can read.
 constexpr std::size_t kMaxListed = 4096;
+/// Lines about who was turned away are said again after this long; no more than so many are kept in mind.
+constexpr seconds kTellAgain{60};
+constexpr std::size_t kMaxTold = 256;
 
 /// The shortest lease, in silences: a dead agent is noticed after one, a message under way may be as old as another, a
 /// successor starts, and what was decided before has to be done.
@@ -56,10 +59,17 @@ void BrokerCore::recover(TimePoint now, Outbox& out) {
 
 // --- from the outside -----------------------------------------------------------------------------------------------
 
-void BrokerCore::on_message(const PeerId& from, const Message& message, TimePoint now, Outbox& out) {
+void BrokerCore::on_message(const PeerId& from, const Message& message, TimePoint now, Outbox& out,
+                            const Identity& who) {
   ++counters_.messages;
   notice_standstill(now, out);
-  const Sender sender{from, message, now, out};
+  const Sender sender{from, message, now, out, who};
+  if (const auto why = not_permitted(sender)) return forbid(sender, *why);
+  const Peer* known = directory_.find(from);
+  // A routing id is chosen by whoever connects; another one's is not taken for its owner's.
+  if (known != nullptr && known->who.id != who.id) {
+    lose_peer(from, "has another identity now (" + who.name + ")", now, out);
+  }
   if (!std::holds_alternative<Hello>(message.body) && !directory_.heard(from, now)) {
     // Not an offence: it is what every peer runs into after this broker was restarted.
     out.send(from, Message{message.round, message.group, message.member, message.sequence,
@@ -71,6 +81,38 @@ void BrokerCore::on_message(const PeerId& from, const Message& message, TimePoin
                               std::string(to_string(peer->hello.role)));
   }
   std::visit([&](const auto& body) { on(sender, body); }, message.body);
+}
+
+std::optional<std::string> BrokerCore::not_permitted(const Sender& from) {
+  if (auto why = refusal(from.who, from.message.body)) return why;
+  if (const auto* hello = std::get_if<Hello>(&from.message.body)) return nodes_.claim(from.who, hello->boot_id);
+  if (const auto* event = std::get_if<HookEvent>(&from.message.body)) return nodes_.speak_of(from.who, event->pod.boot_id);
+  return std::nullopt;
+}
+
+void BrokerCore::forbid(const Sender& from, const std::string& reason) {
+  ++counters_.forbidden;
+  const std::string line = "forbidden " + std::string(type_name(from.message.body)) + ": " + reason;
+  if (worth_telling(line, from.now)) from.out.log(LogLevel::warning, line);
+  answer(from, Refused{reason, false});
+}
+
+bool BrokerCore::worth_telling(const std::string& line, TimePoint now) {
+  std::erase_if(told_, [&](const auto& entry) { return now - entry.second >= kTellAgain; });
+  if (told_.size() >= kMaxTold) return false;  // somebody makes up names: they are counted
+  return told_.emplace(line, now).second;
+}
+
+void BrokerCore::on_turned_away(const std::string& why, TimePoint now, Outbox& out) {
+  ++counters_.unauthenticated;
+  if (worth_telling(why, now)) out.log(LogLevel::warning, "turned away: " + why);
+}
+
+void BrokerCore::on_revoked(const std::vector<Identity>& revoked, TimePoint now, Outbox& out) {
+  for (const Identity& who : revoked) {
+    out.log(LogLevel::info, who.name + " counts no more");
+    for (const PeerId& id : directory_.peers_of(who.id)) lose_peer(id, "has lost its key", now, out);
+  }
 }
 
 void BrokerCore::on_malformed(const PeerId& from, const std::string& why, Outbox& out) {
@@ -161,7 +203,7 @@ void BrokerCore::on(const Sender& from, const Hello& hello) {
       touched(*round, before, from.now, from.out);
     }
   }
-  directory_.enter(from.id, hello, from.now);
+  directory_.enter(from.id, hello, from.now, from.who);
   for (const RoundId& id : hello.found_rounds) {
     Round* round = find(id);
     if (round == nullptr) continue;
@@ -247,6 +289,8 @@ void BrokerCore::with_member(const Sender& from, const std::string& container, c
     return answer(from, Release{round->plan().operation, phase, Verdict::abort,
                                 "round " + round->id().value + " has no such member", from.message.member, false});
   }
+  // What the event itself says of its pod has been looked at; here it is what the round knows.
+  if (const auto why = nodes_.speak_of(from.who, round->pod_of(*member).boot_id)) return forbid(from, *why);
   const RoundState before = round->state();
   use(*round, *member);
   touched(*round, before, from.now, from.out);

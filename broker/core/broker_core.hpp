@@ -13,6 +13,7 @@
 #include "broker/core/directory.hpp"
 #include "broker/core/journal.hpp"
 #include "broker/core/outbox.hpp"
+#include "broker/core/permissions.hpp"
 #include "broker/core/round.hpp"
 #include "common/clock.hpp"
 
@@ -36,7 +37,12 @@ class BrokerCore {
   /// called once, before anything else; where the journal can't be read, the core itself tries again.
   void recover(TimePoint now, Outbox& out);
 
-  void on_message(const PeerId& from, const Message& message, TimePoint now, Outbox& out);
+  /// `who` has sent it, as its connection has proved.
+  void on_message(const PeerId& from, const Message& message, TimePoint now, Outbox& out, const Identity& who = {});
+  /// Somebody was turned away before it could say a word.
+  void on_turned_away(const std::string& why, TimePoint now, Outbox& out);
+  /// These identities count no more: what they have said stands, what they carry is lost.
+  void on_revoked(const std::vector<Identity>& revoked, TimePoint now, Outbox& out);
   /// A frame that could not be decoded.
   void on_malformed(const PeerId& from, const std::string& why, Outbox& out);
   /// ROUTER could not deliver: the peer is gone, or does not read.
@@ -53,6 +59,7 @@ class BrokerCore {
     const Message& message;
     TimePoint now;
     Outbox& out;
+    const Identity& who;
   };
 
   void on(const Sender& from, const Hello& hello);
@@ -79,6 +86,12 @@ class BrokerCore {
   [[nodiscard]] std::optional<Message> past_verdict(const RoundId& id) const;
   void answer(const Sender& from, Body body);
   void refuse(const Sender& from, std::string reason);
+  /// Why this peer may not say this, or nothing.
+  [[nodiscard]] std::optional<std::string> not_permitted(const Sender& from);
+  /// refuse(), for want of a right to it.
+  void forbid(const Sender& from, const std::string& reason);
+  /// False for a line that was logged within the last minute: who is turned away tries again, and again.
+  [[nodiscard]] bool worth_telling(const std::string& line, TimePoint now);
   /// Aborts what is undecided when this broker has not run for longer than its agents wait for it.
   void notice_standstill(TimePoint now, Outbox& out);
   void answer_status(const Sender& from, const Round& round);
@@ -106,6 +119,8 @@ class BrokerCore {
   TimePoint last_turn_;                      ///< when this core was last called with the time
   TimePoint next_silence_check_;
   Directory directory_;
+  NodeBook nodes_;
+  std::map<std::string, TimePoint> told_;    ///< lines about who was turned away, and when
   std::map<RoundId, std::unique_ptr<Round>> rounds_;
   std::deque<RoundId> order_;                ///< oldest first
   std::size_t members_ = 0;                  ///< of all rounds in `rounds_`

@@ -5,13 +5,13 @@
 
 namespace lockstep::broker {
 
-void Directory::enter(const PeerId& id, Hello hello, TimePoint now) {
+void Directory::enter(const PeerId& id, Hello hello, TimePoint now, Identity who) {
   forget_claims(id);
   if (hello.role == Role::agent) {
     for (const std::uint64_t inode : hello.pods) pod_owners_[PodId{hello.boot_id, inode}] = id;
     if (hello.whole_node) node_owners_[hello.boot_id] = id;
   }
-  peers_[id] = Peer{id, std::move(hello), now};
+  peers_[id] = Peer{id, std::move(hello), now, std::move(who)};
 }
 
 void Directory::remove(const PeerId& id) {
@@ -67,6 +67,14 @@ std::vector<PeerId> Directory::silent_since(TimePoint before) const {
     if (peer.hello.role != Role::client && peer.last_heard < before) silent.push_back(id);
   }
   return silent;
+}
+
+std::vector<PeerId> Directory::peers_of(const std::string& identity) const {
+  std::vector<PeerId> found;
+  for (const auto& [id, peer] : peers_) {
+    if (peer.who.id == identity) found.push_back(id);
+  }
+  return found;
 }
 
 std::vector<AgentStatus> Directory::agents(TimePoint now) const {

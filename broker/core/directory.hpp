@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "broker/core/outbox.hpp"
+#include "broker/core/permissions.hpp"
 #include "common/clock.hpp"
 
 namespace lockstep::broker {
@@ -15,13 +16,14 @@ struct Peer {
   PeerId id;
   Hello hello;
   TimePoint last_heard;
+  Identity who{};  ///< behind its connection when it said Hello
 };
 
 class Directory {
  public:
   /// Enters a peer, or replaces what it said before. A pod that two agents claim belongs to the newer claim: an agent
   /// that was restarted must not have to wait until its former self counts as silent.
-  void enter(const PeerId& id, Hello hello, TimePoint now);
+  void enter(const PeerId& id, Hello hello, TimePoint now, Identity who = {});
   void remove(const PeerId& id);
   /// Makes room: drops the client that has been silent longest, which will be told to say Hello should it come back.
   /// False when there is no client.
@@ -34,6 +36,8 @@ class Directory {
   [[nodiscard]] const Peer* owner_of(const PodId& pod) const;
   /// Agents and relays not heard since `before`. (Clients come and go as they like.)
   [[nodiscard]] std::vector<PeerId> silent_since(TimePoint before) const;
+  /// All peers with this identity.
+  [[nodiscard]] std::vector<PeerId> peers_of(const std::string& identity) const;
   [[nodiscard]] std::vector<AgentStatus> agents(TimePoint now) const;
   [[nodiscard]] std::size_t size() const { return peers_.size(); }
 

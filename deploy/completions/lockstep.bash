@@ -20,7 +20,7 @@ _lockstep() {
       [[ $command == connections ]] && mapfile -t COMPREPLY < <(compgen -W 'text json dot' -- "$current") && return
       mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$current") && return
       ;;
-    --broker) mapfile -t COMPREPLY < <(compgen -W 'ipc:///run/lockstep/broker.sock tcp://' -- "$current") && return ;;
+    --broker) mapfile -t COMPREPLY < <(compgen -W 'ipc:///run/lockstep-broker/broker.sock tcp://' -- "$current") && return ;;
     --reason | --group | --limit) return ;;
   esac
   local options

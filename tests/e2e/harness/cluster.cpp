@@ -31,6 +31,7 @@ std::string criu_path() { return environment("LOCKSTEP_CRIU"); }
 
 Cluster::Cluster(std::size_t pods, Agents agents) : kind_(agents), network_(pods) {
   std::filesystem::create_directories(dir() / "run");
+  make_keys();
   start_broker();
   for (std::size_t index = 0; index < (kind_ == Agents::node ? 1 : pods); ++index) start_agent(index);
   wait_for_agents();
@@ -42,10 +43,21 @@ Cluster::~Cluster() {
   if (broker_) broker_->stop();
 }
 
+void Cluster::make_keys() const {
+  must_run({program("lockstep"), "keys", "init", "--keys", keys()});
+  add_key("agent", {"--role", "agent", "--node", "e2e"});
+}
+
+std::string Cluster::add_key(const std::string& name, const std::vector<std::string>& options) const {
+  std::vector<std::string> command{program("lockstep"), "keys", "add", name, "--keys", keys()};
+  command.insert(command.end(), options.begin(), options.end());
+  must_run(command);
+  return keys() / (name + ".key");
+}
+
 void Cluster::start_broker() {
-  const std::string address = Network::hub_address();
   write_file(dir() / "broker.yaml",
-             "listen: [tcp://" + address + ":7600, " + broker_for_cli() + "]\n" + "trusted: [" + address + "]\n" +
+             "listen: [" + broker_on_network() + ", " + broker_for_cli() + "]\n" + "keys: " + keys().string() + "\n" +
                  "journal: " + (dir() / "journal/journal.db").string() + "\n");
   broker_ = Process::start({.command = {program("lockstep-broker"), "--config", dir() / "broker.yaml"},
                             .log = dir() / "broker.log",
@@ -63,9 +75,9 @@ void Cluster::start_agent(std::size_t index) {
   ++incarnation_[index];
   const std::string name = agent_name(index);
   const bool node = kind_ == Agents::node;
-  const std::string broker = node ? broker_for_cli() : "tcp://" + Network::hub_address() + ":7600";
+  const std::string broker = node ? broker_for_cli() : broker_on_network();
   write_file(dir() / (name + ".yaml"),
-             "broker: " + broker + "\nname: " + name + "\nsocket_dir: " + (dir() / "run").string() + "\n");
+             "broker: " + broker + "\nkey: " + (keys() / "agent.key").string() + "\nname: " + name + "\nsocket_dir: " + (dir() / "run").string() + "\n");
   std::vector<std::string> command{program("lockstep-agent"), "--config", dir() / (name + ".yaml")};
   if (node) {
     command.emplace_back("--node");

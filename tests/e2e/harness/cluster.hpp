@@ -38,6 +38,12 @@ class Cluster {
 
   [[nodiscard]] Network& network() { return network_; }
   [[nodiscard]] const std::filesystem::path& dir() const { return dir_.path(); }
+  /// The broker's folder of keys. Its agents have the key `agent`, of the node `e2e`.
+  [[nodiscard]] std::filesystem::path keys() const { return dir() / "keys"; }
+  /// Makes a key (`lockstep keys add`), and returns its file.
+  std::string add_key(const std::string& name, const std::vector<std::string>& options) const;
+  /// On the network, where only keys get in; to be used from inside the hub or a pod.
+  [[nodiscard]] static std::string broker_on_network() { return "tcp://" + Network::hub_address() + ":7600"; }
   [[nodiscard]] std::string broker_for_cli() const { return "ipc://" + (dir() / "run/broker").string(); }
 
   void start_broker();
@@ -65,6 +71,7 @@ class Cluster {
 
  private:
   [[nodiscard]] std::string agent_name(std::size_t index) const;
+  void make_keys() const;
 
   TempDir dir_;
   Agents kind_;

@@ -204,9 +204,9 @@ TEST_F(Shell, EndsTheRoundsOfAnAgentThatHasGone) {
 }
 
 TEST_F(Shell, SaysWhichEndPointItCantListenOn) {
-  const std::string folder = dir_ / "sub/broker.sock/x.sock";  // below a file
+  const std::string folder = dir_ / "sub/broker.sock";  // a socket, and no folder
   BrokerConfig config = config_;
-  config.listen = {"ipc://" + folder};
+  config.listen = {"ipc://" + folder + "/x.sock"};
   config.journal = kNoJournal;
   const auto shell = BrokerShell::create(config, Fd(::eventfd(0, EFD_CLOEXEC)));
   ASSERT_FALSE(shell);

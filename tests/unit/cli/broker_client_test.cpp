@@ -89,8 +89,8 @@ TEST(BrokerAddress, ComesFromTheFirstThatNamesOne) {
   GroupFile group;
   group.path = "g.yaml";
   ::unsetenv(kBrokerVariable);
-  EXPECT_EQ(broker_address("", nullptr)->broker, "ipc:///run/lockstep/broker.sock");
-  EXPECT_EQ(broker_address("", &group)->releases, "ipc:///run/lockstep/broker.sock.pub");
+  EXPECT_EQ(broker_address("", nullptr)->broker, "ipc:///run/lockstep-broker/broker.sock");
+  EXPECT_EQ(broker_address("", &group)->releases, "ipc:///run/lockstep-broker/broker.sock.pub");
   ::setenv(kBrokerVariable, "tcp://env:1", 1);
   EXPECT_EQ(broker_address("", &group)->broker, "tcp://env:1");
   group.broker = "tcp://file:1";

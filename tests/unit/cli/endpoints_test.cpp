@@ -7,7 +7,7 @@ namespace {
 
 TEST(Endpoints, AreTakenApartAndPutTogether) {
   for (const char* text : {"tcp://10.0.0.1:7600", "tcp://broker.example:1", "tcp://[::1]:7600", "tcp://*:65535",
-                           "tcp://[fe80::1%eth0]:7600", "ipc:///run/lockstep/broker.sock", "ipc://@lockstep"}) {
+                           "tcp://[fe80::1%eth0]:7600", "ipc:///run/lockstep-broker/broker.sock", "ipc://@lockstep"}) {
     const auto endpoint = parse_endpoint(text);
     ASSERT_TRUE(endpoint) << text;
     EXPECT_EQ(endpoint->text(), text);

@@ -1,0 +1,82 @@
+#include "broker/publisher.hpp"
+
+#include "broker/gate.hpp"
+#include "common/zmq_socket.hpp"
+#include "schemas/codec.hpp"
+
+namespace lockstep::broker {
+namespace {
+
+/// libzmq's I/O thread closes the former listener; until then its port is taken.
+constexpr milliseconds kAgain{5};
+constexpr milliseconds kAgainLater{1'000};
+constexpr int kQuickTries = 200;
+
+}  // namespace
+
+Result<void> Publisher::bind_local(const std::string& endpoint, const std::string& domain) {
+  if (!local_) {
+    auto socket = open_zmq_socket(*context_, zmq::socket_type::pub, kMaxFrame);
+    if (!socket) return Failure(socket.error());
+    local_ = std::move(*socket);
+  }
+  if (auto guarded = guard_zmq(local_, domain, {}); !guarded) return guarded;
+  return bind_zmq(local_, endpoint);
+}
+
+Result<void> Publisher::open_network() {
+  auto socket = open_zmq_socket(*context_, zmq::socket_type::pub, kMaxFrame);
+  if (!socket) return Failure(socket.error());
+  if (auto guarded = guard_zmq(*socket, std::string(kNetworkDomain), secret_key_); !guarded) return guarded;
+  auto watch = HandshakeWatch::create(*context_, *socket);
+  if (!watch) return Failure(watch.error());
+  handshakes_ = std::move(*watch);
+  network_ = std::move(*socket);
+  return {};
+}
+
+Result<void> Publisher::bind_network(const std::string& endpoint) {
+  if (!network_) {
+    if (auto opened = open_network(); !opened) return opened;
+  }
+  if (auto bound = bind_zmq(network_, endpoint); !bound) return bound;
+  endpoints_.push_back(endpoint);
+  bound_ = endpoints_.size();
+  return {};
+}
+
+void Publisher::publish(std::string_view topic, std::string_view bytes) {
+  // PUB never refuses: what a slow subscriber misses, it asks for.
+  if (local_) (void)send_frames(local_, {topic, bytes});
+  if (network_) (void)send_frames(network_, {topic, bytes});
+}
+
+void Publisher::cut_off() {
+  if (endpoints_.empty()) return;
+  if (network_) network_.set(zmq::sockopt::linger, 0);  // what is under way to them is not to go out either
+  handshakes_ = HandshakeWatch();
+  network_.close();
+  bound_ = 0;
+  failures_ = 0;
+  resume_at_ = Clock::now();
+}
+
+std::optional<std::string> Publisher::resume(TimePoint now) {
+  if (!resume_at_ || now < *resume_at_) return std::nullopt;
+  Result<void> done;
+  if (!network_) done = open_network();
+  while (done && bound_ < endpoints_.size()) {
+    done = bind_zmq(network_, endpoints_[bound_]);
+    if (done) ++bound_;
+  }
+  if (done) {
+    resume_at_.reset();
+    return std::nullopt;
+  }
+  ++failures_;
+  resume_at_ = now + (failures_ < kQuickTries ? kAgain : kAgainLater);
+  if (failures_ < kQuickTries) return std::nullopt;
+  return "can't publish to the network: " + done.error().message() + "; agents ask for each release meanwhile";
+}
+
+}  // namespace lockstep::broker
