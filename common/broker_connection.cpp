@@ -27,12 +27,16 @@ Result<std::optional<PeerKey>> key_for(const std::vector<std::string>& endpoints
   }
   if (!chosen.empty() && chosen != kNoKey) {
     auto key = load_peer_key(chosen);
-    if (!key) return fail_from(key.error(), "key");
+    if (!key) {
+      Error error = key.error();
+      error.code = ErrorCode::invalid;  // whatever it is, it is on this machine
+      return fail_from(error, "key");
+    }
     return std::optional(std::move(*key));
   }
   if (networked.empty()) return std::nullopt;
   return fail(
-      ErrorCode::refused, "connect to " + networked,
+      ErrorCode::invalid, "connect to " + networked,
       "it is reached over a network, and there is no key; `lockstep keys add` on the broker's machine makes one, "
       "to be named by `key:` or put at " +
           (defaults.empty() ? std::string(kDefaultKeys) : defaults.front()));

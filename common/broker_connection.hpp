@@ -19,7 +19,8 @@ inline constexpr const char* kOperatorKey = "/etc/lockstep/keys/operator.key";
 inline constexpr const char* kObserverKey = "/etc/lockstep/keys/observer.key";
 
 /// The key for these endpoints: of `path`, or where that is empty the first of `defaults` that exists. Nothing where
-/// none is needed: over ipc, and over loopback where there is none. refused: an endpoint on the network and no key.
+/// none is needed: over ipc, and over loopback where there is none. invalid: a key that can't be used, or an endpoint
+/// on the network and no key.
 [[nodiscard]] Result<std::optional<PeerKey>> key_for(const std::vector<std::string>& endpoints, const std::string& path,
                                                      const std::vector<std::string>& defaults);
 

@@ -206,7 +206,8 @@ void BrokerCore::on(const Sender& from, const Hello& hello) {
   directory_.enter(from.id, hello, from.now, from.who);
   for (const RoundId& id : hello.found_rounds) {
     Round* round = find(id);
-    if (round == nullptr) continue;
+    // What a key's agent has found on its own node says nothing about rounds elsewhere.
+    if (round == nullptr || (from.who.access == Access::agent && !round->concerns(hello.boot_id))) continue;
     const RoundState before = round->state();
     round->on_found_lock(from.id, hello.name, directory_, from.now, from.out);
     touched(*round, before, from.now, from.out);

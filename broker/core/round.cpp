@@ -198,6 +198,12 @@ void Round::on_peer_lost(const PeerId& peer, const std::string& name, const std:
   }
 }
 
+bool Round::concerns(const std::string& boot_id) const {
+  return std::ranges::any_of(members_, [&](const Member& member) {
+    return member.plan.pod.boot_id.empty() || member.plan.pod.boot_id == boot_id;
+  });
+}
+
 void Round::on_found_lock(const PeerId& from, const std::string& name, const Directory& directory, TimePoint now,
                           Outbox& out) {
   if (state_ == RoundState::open) {

@@ -60,6 +60,8 @@ class Round {
   [[nodiscard]] std::optional<TimePoint> deadline() const;
   [[nodiscard]] std::size_t size() const { return members_.size(); }
   [[nodiscard]] bool has_member(const MemberId& member) const { return index_.contains(member); }
+  /// It has a member on this machine, or one of whom that is not known.
+  [[nodiscard]] bool concerns(const std::string& boot_id) const;
   /// Where the member lives or shall live, as far as it is known by now.
   [[nodiscard]] const PodId& pod_of(const MemberId& member) const { return members_[index_.at(member)].plan.pod; }
   /// A former broker had decided it: which CRIUs are its members' is not known until they come.

@@ -10,7 +10,7 @@ _lockstep() {
   local current=$2 previous=$3 command='' word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
-      checkpoint | restore | status | history | show | abort | verify | connections | locks | unlock) command=$word && break ;;
+      checkpoint | restore | status | history | show | abort | verify | connections | locks | unlock | keys) command=$word && break ;;
     esac
   done
   COMPREPLY=()
@@ -21,23 +21,27 @@ _lockstep() {
       mapfile -t COMPREPLY < <(compgen -W 'text json' -- "$current") && return
       ;;
     --broker) mapfile -t COMPREPLY < <(compgen -W 'ipc:///run/lockstep-broker/broker.sock tcp://' -- "$current") && return ;;
+    --role) mapfile -t COMPREPLY < <(compgen -W 'agent operator observer' -- "$current") && return ;;
+    --key | --keys | --secret-file) compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "$current") && return ;;
+    --node | --boot-id | --public) return ;;
     --reason | --group | --limit) return ;;
   esac
   local options
   case $command in
-    '') options='checkpoint restore status history show abort verify connections locks unlock --help --version' ;;
-    checkpoint) options='--leave-running --output --broker --quiet --help' ;;
-    restore) options='--output --broker --quiet --help' ;;
-    status) options='--watch --output --broker --help' ;;
-    history) options='--group --limit --output --broker --help' ;;
-    show) options='--output --broker --help' ;;
-    abort) options='--reason --broker --help' ;;
+    '') options='checkpoint restore status history show abort verify connections locks unlock keys --help --version' ;;
+    checkpoint) options='--leave-running --output --broker --key --quiet --help' ;;
+    restore) options='--output --broker --key --quiet --help' ;;
+    status) options='--watch --output --broker --key --help' ;;
+    history) options='--group --limit --output --broker --key --help' ;;
+    show) options='--output --broker --key --help' ;;
+    abort) options='--reason --broker --key --help' ;;
     verify) options='--output --quiet --help' ;;
     connections) options='--output --help' ;;
     locks) options='--output --help' ;;
+    keys) options='init add list revoke --keys --role --node --boot-id --public --secret-file --output --help' ;;
     unlock) options='--pod --all --output --help' ;;
   esac
-  if [[ -z $command || $current == -* || $command == status || $command == history || $command == locks || $command == unlock ]]; then
+  if [[ -z $command || $current == -* || $command == status || $command == history || $command == locks || $command == unlock || $command == keys ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
   elif [[ $command == abort || $command == show ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$(_lockstep_rounds)" -- "$current")

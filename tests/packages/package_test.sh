@@ -25,7 +25,7 @@ expected_files() {
   local file
   printf '%s\n' /usr/bin/lockstep /usr/bin/lockstep-hook /usr/sbin/lockstep-agent /usr/sbin/lockstep-broker \
     /usr/share/bash-completion/completions/lockstep /usr/share/zsh/vendor-completions/_lockstep \
-    /usr/share/doc/lockstep/{README.md,DESIGN.md,PROTOCOL.md,copyright}
+    /usr/share/doc/lockstep/{README.md,DESIGN.md,PROTOCOL.md,SECURITY.md,copyright}
   for file in "$LOCKSTEP_SOURCE"/deploy/systemd/*; do echo "/usr/lib/systemd/system/${file##*/}"; done
   for file in "$LOCKSTEP_SOURCE"/docs/man/*.[1-9]; do echo "/usr/share/man/man${file##*.}/${file##*/}.gz"; done
   (cd "$LOCKSTEP_SOURCE/deploy" && find examples -type f -printf '/usr/share/doc/lockstep/%p\n')
