@@ -14,7 +14,7 @@ packages_of() {
       echo g++ cmake ninja-build pkg-config \
         libzmq3-dev cppzmq-dev libmsgpack-cxx-dev libspdlog-dev libexpected-dev libyaml-cpp-dev \
         libnl-3-dev libnl-route-3-dev libnl-idiag-3-dev libnl-nf-3-dev librapidcheck-dev nlohmann-json3-dev libcli11-dev \
-        libprotobuf-dev protobuf-compiler zlib1g-dev libsqlite3-dev libcap-ng-dev libgtest-dev libgmock-dev libbenchmark-dev
+        libprotobuf-dev protobuf-compiler zlib1g-dev libsqlite3-dev libcap-ng-dev libsodium-dev libgtest-dev libgmock-dev libbenchmark-dev
       ;;
     run) echo iproute2 nftables iptables util-linux ;;
     criu) echo mmdebstrap ;; # only where the machine's own criu does not do

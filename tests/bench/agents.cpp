@@ -52,10 +52,11 @@ Message decoded(std::string_view bytes) {
 
 }  // namespace
 
-Agents::Agents(const BrokerProcess& broker, std::size_t count) : client_(broker.router_port()) {
+Agents::Agents(const BrokerProcess& broker, std::size_t count) : client_(broker.router_port(), broker.operator_key()) {
   agents_.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
-    agents_.push_back({ZmtpConnection(broker.router_port(), "DEALER"), ZmtpConnection(broker.publisher_port(), "SUB")});
+    agents_.push_back({ZmtpConnection(broker.router_port(), "DEALER", broker.agent_key()),
+                       ZmtpConnection(broker.publisher_port(), "SUB", broker.agent_key())});
     agents_[i].subscriber.subscribe(kReleaseTopic);
     readable_.add(agents_[i].dealer.fd(), dealer_tag(i));
     readable_.add(agents_[i].subscriber.fd(), subscriber_tag(i));

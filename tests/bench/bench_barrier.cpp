@@ -29,6 +29,7 @@ struct Options {
   std::vector<std::size_t> members{2, 32, 128, 512, 1000};
   int rounds = 5;
   bool soak = false;
+  bool encrypted = false;
   bool json = false;
 };
 
@@ -67,10 +68,10 @@ void measure_floor(Row& row, int rounds) {
   }
 }
 
-Row measure(std::size_t members, int rounds, bool soak) {
+Row measure(std::size_t members, int rounds, bool soak, bool encrypted) {
   Row row;
   row.members = members;
-  const BrokerProcess broker;
+  const BrokerProcess broker(encrypted);
   try {
     Agents agents(broker, members);
     row.at_rest = size_of(broker.pid());
@@ -152,14 +153,14 @@ void run(const Options& options) {
         options.rounds);
   }
   for (const std::size_t members : options.members) {
-    const Row row = measure(members, options.rounds, options.soak);
+    const Row row = measure(members, options.rounds, options.soak, options.encrypted);
     if (options.json) {
       rows.push_back(json_of(row));
     } else {
       print(row);
     }
   }
-  if (options.json) std::printf("%s\n", nlohmann::json{{"barrier", rows}}.dump(2).c_str());
+  if (options.json) std::printf("%s\n", nlohmann::json{{options.encrypted ? "encrypted_barrier" : "barrier", rows}}.dump(2).c_str());
 }
 
 }  // namespace
@@ -176,6 +177,7 @@ int main(int argc, char** argv) {
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
   app.add_flag("--soak", options.soak, "After the rounds, send as many heartbeats as agents do in five minutes");
+  app.add_flag("--encrypted", options.encrypted, "With keys: CURVE on every connection, here and in the broker");
   app.add_flag("--json", options.json, "JSON instead of a table");
   CLI11_PARSE(app, argc, argv);
   try {

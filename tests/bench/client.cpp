@@ -14,7 +14,7 @@ constexpr std::uint32_t kPhaseMs = 600'000;
 
 }  // namespace
 
-Client::Client(std::uint16_t router_port) : connection_(router_port, "DEALER") {
+Client::Client(std::uint16_t router_port, const PeerKey* key) : connection_(router_port, "DEALER", key) {
   readable_.add(connection_.fd(), 0);
   Hello hello;
   hello.name = "bench";

@@ -13,7 +13,7 @@ inline const GroupId kBenchGroup("bench");
 class Client {
  public:
   /// Connects and says Hello.
-  explicit Client(std::uint16_t router_port);
+  explicit Client(std::uint16_t router_port, const PeerKey* key = nullptr);
   /// Asks, and waits for the answer. A refusal throws.
   Message ask(const RoundId& round, Body body);
   /// Opens a dump with leave-running of kBenchGroup; its name is one that no round of this client had before. Phases

@@ -62,6 +62,7 @@ measure() {
 
 measure hook "$bin/lockstep-bench-hook" --json
 measure barrier "$bin/lockstep-bench-barrier" --json --soak
+measure encrypted "$bin/lockstep-bench-barrier" --json --encrypted --members 2,128,1000
 measure lock "$bin/bench_lock" --benchmark_format=json
 measure sock_diag "$bin/bench_sock_diag" --benchmark_format=json
 # The table has the largest rounds; the other sizes show how the time grows.

@@ -127,6 +127,20 @@ void add_growth(const json& barrier, std::vector<TableRow>& rows) {
   rows.push_back(std::move(row));
 }
 
+/// The same barriers with CURVE on every connection, beside plain ones. The simulated agents open and seal as well, in
+/// the one process that they share.
+void add_encrypted(const json& encrypted, const json& plain, std::vector<TableRow>& rows) {
+  for (const json& row : encrypted) {
+    for (const json& same : plain) {
+      if (same.at("members") != row.at("members")) continue;
+      rows.push_back(compared(
+          "encrypted barrier, " + std::to_string(row.at("members").get<int>()) + " members, since the last Ready",
+          "plain: the floor", median(same.at("last_one").at("from_ready")), median(row.at("last_one").at("from_ready")),
+          "ms", {}));
+    }
+  }
+}
+
 /// A Google Benchmark's result; null where it has not run, or failed.
 const json* find_benchmark(const json& benchmarks, const std::string& name) {
   for (const json& benchmark : benchmarks) {
@@ -208,6 +222,8 @@ std::vector<TableRow> table_rows(const json& results) {
   if (results.contains("barrier")) {
     add_barrier(results.at("barrier"), rows);
     add_growth(results.at("barrier"), rows);
+    if (results.contains("encrypted_barrier"))
+      add_encrypted(results.at("encrypted_barrier"), results.at("barrier"), rows);
   }
   if (results.contains("benchmarks")) {
     add_kernel(results.at("benchmarks"), rows);

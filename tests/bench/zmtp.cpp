@@ -19,8 +19,6 @@ constexpr std::size_t kMechanismAt = 12;
 constexpr std::size_t kMechanismSize = 20;
 
 constexpr char kMajor = 3;
-constexpr char kMinor = 1;
-constexpr std::string_view kMechanism = "NULL";
 constexpr std::size_t kLongestShort = 255;
 
 std::string big_endian(std::uint64_t value, int bytes) {
@@ -42,40 +40,48 @@ std::string frame(unsigned flags, std::string_view body) {
   return bytes.append(body);
 }
 
+char minor_of(std::string_view mechanism) { return mechanism == kPlain ? 1 : 0; }
+
 std::string command(std::string_view name, std::string_view data) {
   return frame(kCommand, std::string(1, static_cast<char>(name.size())).append(name).append(data));
 }
 
 }  // namespace
 
-std::string greeting() {
+std::string greeting(std::string_view mechanism) {
   std::string bytes(kGreetingSize, '\0');
   bytes.front() = '\xff';
   bytes[9] = '\x7f';
   bytes[kMajorAt] = kMajor;
-  bytes[kMinorAt] = kMinor;
-  bytes.replace(kMechanismAt, kMechanism.size(), kMechanism);
+  bytes[kMinorAt] = minor_of(mechanism);
+  bytes.replace(kMechanismAt, mechanism.size(), mechanism);
   return bytes;
 }
 
-int negotiated_minor(std::string_view peer) {
+int negotiated_minor(std::string_view peer, std::string_view wanted) {
   const bool sound = peer.size() == kGreetingSize && peer[0] == '\xff' && peer[kMajorAt] >= kMajor;
   if (!sound) throw std::runtime_error("the peer does not speak ZMTP 3");
   const std::string_view mechanism = peer.substr(kMechanismAt, kMechanismSize);
-  if (mechanism.substr(0, mechanism.find('\0')) != kMechanism) throw std::runtime_error("the peer wants a login");
-  return peer[kMajorAt] > kMajor ? kMinor : std::min(peer[kMinorAt], kMinor);
+  if (mechanism.substr(0, mechanism.find('\0')) != wanted) throw std::runtime_error("the peer wants another mechanism");
+  const char own = minor_of(wanted);
+  return peer[kMajorAt] > kMajor ? own : std::min(peer[kMinorAt], own);
 }
 
-std::string ready_command(std::string_view socket_type) {
+std::string metadata(std::string_view socket_type) {
   constexpr std::string_view kProperty = "Socket-Type";
   std::string data(1, static_cast<char>(kProperty.size()));
-  data.append(kProperty).append(big_endian(socket_type.size(), 4)).append(socket_type);
-  return command("READY", data);
+  return data.append(kProperty).append(big_endian(socket_type.size(), 4)).append(socket_type);
 }
 
+std::string ready_command(std::string_view socket_type) { return command("READY", metadata(socket_type)); }
+
 std::string subscription(std::string_view topic, int minor) {
-  return minor == 0 ? message(std::string(1, '\x01').append(topic)) : command("SUBSCRIBE", topic);
+  return minor == 0 ? message(subscription_payload(topic)) : command("SUBSCRIBE", topic);
 }
+
+std::string subscription_payload(std::string_view topic) { return std::string(1, '\x01').append(topic); }
+
+std::string command(std::string_view body) { return frame(kCommand, body); }
 
 std::string message(std::string_view payload) { return frame(0, payload); }
 

@@ -2,10 +2,12 @@
 #include "agent/hook_server.hpp"
 
 #include <gtest/gtest.h>
+#include <grp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include <cstring>
 #include <filesystem>
@@ -84,6 +86,66 @@ TEST_F(Server, IsForItsOwnerOnly) {
   ASSERT_EQ(::stat(path_.c_str(), &status), 0);
   EXPECT_TRUE(S_ISSOCK(status.st_mode));
   EXPECT_EQ(status.st_mode & 0777U, 0600U);
+}
+
+TEST_F(Server, DoesNotListenWhereOthersCouldPutAnotherSocket) {
+  std::filesystem::create_directory(dir_ / "open");
+  ASSERT_EQ(::chmod((dir_ / "open").c_str(), 0777), 0);
+  const auto server = HookServer::listen(dir_ / "open/agent.sock");
+  ASSERT_FALSE(server);
+  EXPECT_EQ(server.error().code, ErrorCode::refused);
+  EXPECT_NE(server.error().message().find("chmod go-w"), std::string::npos) << server.error().message();
+}
+
+/// Connects as another user; the child's exit code tells how far it got: 0 connected and heard nothing bad, 1 turned away, 2
+/// not even connected.
+int connect_as(uid_t user, gid_t group, const std::string& path) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    if (::setgroups(0, nullptr) != 0 || ::setgid(group) != 0 || ::setuid(user) != 0) ::_exit(3);
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const sockaddr_un address = address_of(path);
+    if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) ::_exit(2);
+    pollfd entry{fd, POLLIN, 0};
+    ::_exit(::poll(&entry, 1, 1'000) == 1 ? 1 : 0);  // readable: at its end
+  }
+  return child;
+}
+
+int outcome_of(pid_t child, HookServer& server, std::vector<std::string>& turned_away) {
+  int status = 0;
+  while (::waitpid(child, &status, WNOHANG) == 0) {
+    for (std::string& why : server.accept_all()) turned_away.push_back(std::move(why));
+    ::poll(nullptr, 0, 5);
+  }
+  return WEXITSTATUS(status);
+}
+
+TEST_F(Server, TurnsOtherUsersAwayWhateverTheModeOfItsFile) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to be somebody else";
+  std::vector<std::string> turned_away;
+  ASSERT_EQ(::chmod(dir_.path().c_str(), 0755), 0);
+  EXPECT_EQ(outcome_of(connect_as(65534, 65534, path_), *server_, turned_away), 2) << "its mode already";
+  ASSERT_EQ(::chmod(path_.c_str(), 0666), 0);
+  EXPECT_EQ(outcome_of(connect_as(65534, 65534, path_), *server_, turned_away), 1);
+  ASSERT_EQ(turned_away.size(), 1U);
+  EXPECT_NE(turned_away[0].find("user 65534"), std::string::npos) << turned_away[0];
+  EXPECT_EQ(server_->connections(), 0U);
+}
+
+TEST_F(Server, ServesTheGroupThatItIsToldTo) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, to be somebody else";
+  server_.reset();
+  const ::group* nogroup = ::getgrnam("nogroup");
+  ASSERT_NE(nogroup, nullptr);
+  auto server = HookServer::listen(path_, "nogroup");
+  ASSERT_TRUE(server) << server.error().message();
+  ASSERT_EQ(::chmod(dir_.path().c_str(), 0755), 0);
+  std::vector<std::string> turned_away;
+  EXPECT_EQ(outcome_of(connect_as(12345, nogroup->gr_gid, path_), *server, turned_away), 0);
+  EXPECT_EQ(outcome_of(connect_as(12345, 54321, path_), *server, turned_away), 2);
+  EXPECT_TRUE(turned_away.empty());
+  EXPECT_FALSE(HookServer::listen(dir_ / "sub/other.sock", "no-such-group"));
 }
 
 TEST_F(Server, TakesAwayItsFileWhenItEnds) {
