@@ -1,7 +1,8 @@
-// Configuration in YAML. The first byte chooses whose: a group's, the broker's, an agent's.
+// Configuration in YAML. The first byte chooses whose: a group's, the broker's, an agent's, an entry of the allow-list.
 #include "agent/agent_config.hpp"
 #include "broker/broker_config.hpp"
 #include "cli/group_file.hpp"
+#include "common/key_files.hpp"
 #include "tests/fuzz/input.hpp"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -9,7 +10,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Pieces input(fuzz::view_of(data, size));
   const std::uint8_t whose = input.byte();
   const std::string yaml(input.rest());
-  switch (whose % 3) {
+  switch (whose % 4) {
     case 0:
       if (const auto group = cli::parse_group_file(yaml, "group.yaml", "/folder")) {
         fuzz::expect(!group->members.empty() && group->members.size() <= cli::kMaxGroupMembers, "a group has members");
@@ -20,7 +21,13 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
         fuzz::expect(config->silence >= 2 * config->heartbeat, "silence is longer than two heartbeats");
       }
       break;
-    default: (void)agent::parse_agent_config(yaml, "agent.yaml"); break;
+    case 2: (void)agent::parse_agent_config(yaml, "agent.yaml"); break;
+    default:
+      if (const auto entry = parse_key_entry(yaml, "allowed/name.yaml")) {
+        fuzz::expect(is_key(entry->public_key) && entry->name == "name", "an entry has a key and its file's name");
+        fuzz::expect((entry->role == KeyRole::agent) != entry->node.empty(), "an agent has a node, and nobody else");
+      }
+      break;
   }
   return 0;
 }

@@ -248,6 +248,8 @@ void config_seeds() {
   seed("config", "group", std::string(1, '\0') + test::read_file(examples + "group.yaml"));
   seed("config", "broker", std::string(1, '\1') + test::read_file(examples + "broker.yaml"));
   seed("config", "agent", std::string(1, '\2') + test::read_file(examples + "agent.yaml"));
+  seed("config", "key",
+       "\3name: name\nrole: agent\nnode: web-1\npublic: \"rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7\"\n");
   seed("config", "all_forms",
        std::string(1, '\0') +
            "group: \"g\"\nmembers: [{id: a, pid: 1, images: b}, {id: !!str c, pidfile: d,"

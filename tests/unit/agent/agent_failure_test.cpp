@@ -199,6 +199,27 @@ TEST(ARefusal, WithoutSayHelloIsLoggedAndNothingElse) {
 
 // --- draining after dump-and-kill -----------------------------------------------------------------------------------
 
+/// An agent whose key has been revoked hears nothing else.
+TEST(ARefusal, IsNoSignOfLife) {
+  Rig rig;
+  (void)rig.join();
+  rig.lock(1);
+  for (int i = 0; i < 8; ++i) {
+    (void)rig.broker_says({{}, {}, {}, 1, Refused{"key web-1 (revoked) is not in the allow-list", false}});
+    (void)rig.pass(milliseconds(500), false);
+  }
+  EXPECT_TRUE(rig.network.locked.empty()) << "it must not hold its pods for refusals";
+  EXPECT_FALSE(rig.core().joined());
+}
+
+TEST(ARefusal, IsLoggedOnceAndNotEachTime) {
+  Rig rig;
+  (void)rig.join();
+  EXPECT_NE(rig.broker_says({{}, {}, {}, 1, Refused{"no", false}}).log(), "");
+  EXPECT_EQ(rig.broker_says({{}, {}, {}, 2, Refused{"no", false}}).log(), "");
+  EXPECT_NE(rig.broker_says({{}, {}, {}, 3, Refused{"never", false}}).log(), "");
+}
+
 TEST(AfterDumpAndKill, ThePodStaysLockedUntilTheLastSocketIsGone) {
   Rig rig;
   (void)rig.join();
