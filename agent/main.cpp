@@ -6,6 +6,7 @@
 
 #include "agent/agent_config.hpp"
 #include "agent/agent_shell.hpp"
+#include "agent/probe.hpp"
 #include "common/endpoints.hpp"
 #include "common/log.hpp"
 #include "common/signals.hpp"
@@ -27,6 +28,7 @@ struct Options {
   bool node = false;
   bool relay = false;
   bool check_only = false;
+  bool probe = false;
   int hook_fd = -1;
 };
 
@@ -37,9 +39,10 @@ int complain(const lockstep::Error& error, int code) {
 
 lockstep::Result<AgentConfig> load(const Options& options) {
   const bool none = options.config_path.empty() && !std::filesystem::exists(kDefaultConfig);
-  auto config = none || options.relay ? lockstep::agent::parse_agent_config("{}", "defaults")
-                                      : lockstep::agent::load_agent_config(
-                                            options.config_path.empty() ? kDefaultConfig : options.config_path);
+  auto config =
+      none || options.relay
+          ? lockstep::agent::parse_agent_config("{}", "defaults")
+          : lockstep::agent::load_agent_config(options.config_path.empty() ? kDefaultConfig : options.config_path);
   if (!config) return config;
   if (!options.pod.empty()) config->scope = Scope::self;
   if (options.node) config->scope = Scope::node;
@@ -61,11 +64,14 @@ void describe(CLI::App& app, Options& options) {
                  std::string("Configuration file (default: ") + kDefaultConfig + ", if there is one)");
   auto* pod = app.add_option("--pod", options.pod, "Look after one pod: `self`, the one this process runs in (sidecar)")
                   ->check(CLI::IsMember({"self"}));
-  auto* node = app.add_flag("--node", options.node, "Look after every pod of this machine that has no agent of its own");
+  auto* node =
+      app.add_flag("--node", options.node, "Look after every pod of this machine that has no agent of its own");
   node->excludes(pod);
   app.add_option("--broker", options.broker, "The broker's address, instead of the configuration's");
   app.add_option("--key", options.key, "The file of this agent's key, instead of the configuration's")->type_name("FILE");
   app.add_flag("--check", options.check_only, "Read the configuration, say what is wrong with it, and exit");
+  app.add_flag("--probe", options.probe,
+               "Ask the agent that runs with this configuration whether it serves, and exit: 0 or 1");
   // How a hook without an agent reaches the broker; not for people.
   auto* relay = app.add_flag("--relay", options.relay)->group("");
   app.add_option("--hook-fd", options.hook_fd)->group("")->needs(relay);
@@ -89,8 +95,13 @@ int main(int argc, char** argv) {
 
   const auto config = load(options);
   if (!config) return complain(config.error(), kExitUsage);
-  if (auto log = lockstep::setup_log("lockstep-agent", config->log_level); !log) return complain(log.error(), kExitUsage);
+  if (auto log = lockstep::setup_log("lockstep-agent", config->log_level); !log)
+    return complain(log.error(), kExitUsage);
   if (options.check_only) return 0;
+  if (options.probe) {
+    const auto alive = lockstep::agent::probe(*config);
+    return alive ? 0 : complain(alive.error(), kExitFailure);
+  }
   auto stop = lockstep::open_signal_fd({SIGINT, SIGTERM});
   if (!stop) return complain(stop.error(), kExitFailure);
   auto shell = lockstep::agent::AgentShell::create(*config, std::move(*stop), lockstep::Fd(options.hook_fd));
