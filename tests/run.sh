@@ -14,7 +14,7 @@ usage: bash tests/run.sh [--quick] [--preset NAME] [--label REGEX] [-R REGEX]
 
   --quick         every test in a release build, and no more
   --preset NAME   only the tests, built so: release, dev, asan-ubsan, tsan (CMakePresets.json)
-  --label REGEX   only the tests with such a label: unit, sim, netns, e2e, apps, packages
+  --label REGEX   only the tests with such a label: unit, sim, netns, e2e, apps, packages, deploy
   -R REGEX        only the tests with such a name
   --help          this text
 
@@ -57,7 +57,7 @@ run_tests() {
 }
 
 need_root
-install_packages build run apps packages
+install_packages build run apps packages kubernetes
 LOCKSTEP_CRIU=$("$LOCKSTEP_SOURCE/deploy/criu.sh" "$LOCKSTEP_SOURCE/build/criu")
 export LOCKSTEP_CRIU
 
