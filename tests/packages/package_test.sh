@@ -113,6 +113,8 @@ check_installation() {
     inside "$program" --check || fail "$program --check refuses its defaults"
   done
   inside lockstep-hook --version | grep -qF "$version" || fail "lockstep-hook tells no version"
+  # It names the folder of the keys.
+  inside lockstep keys init >/dev/null
   inside lockstep-broker --check --config /usr/share/doc/lockstep/examples/broker.yaml || fail "the broker's example is refused"
   inside lockstep-agent --check --config /usr/share/doc/lockstep/examples/agent.yaml || fail "the agent's example is refused"
   # shellcheck disable=SC2016
