@@ -22,7 +22,8 @@ namespace lockstep {
 [[nodiscard]] Result<std::string> boot_id();
 
 /// Moves the calling thread into a namespace for the scope's life. setns() is per thread; a thread that could not
-/// switch back would do its next work in a stranger's pod, so a failed switch back ends the process.
+/// switch back would do its next work in a stranger's pod, so a failed switch back ends the process. Where the thread is
+/// there already nothing is switched: a sidecar does without CAP_SYS_ADMIN.
 class NetnsScope {
  public:
   [[nodiscard]] static Result<NetnsScope> enter(const Fd& netns);

@@ -1,5 +1,6 @@
 #include "agent/hook/agent_connection.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -16,6 +17,8 @@
 #include <ctime>
 #include <iterator>
 #include <limits>
+#include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -85,6 +88,21 @@ Result<Fd> connect_to(const std::string& path, TimePoint deadline) {
   return socket;
 }
 
+struct CloseDir {
+  void operator()(DIR* dir) const { ::closedir(dir); }
+};
+
+/// Connects to the sidecar of whatever pod. Nothing when none takes us.
+std::optional<Fd> connect_to_any(const std::string& socket_dir, TimePoint deadline) {
+  const std::unique_ptr<DIR, CloseDir> dir(::opendir(socket_dir.c_str()));
+  while (const dirent* entry = dir ? ::readdir(dir.get()) : nullptr) {
+    const std::string_view name(static_cast<const char*>(entry->d_name));
+    if (!name.starts_with("pod-") || !name.ends_with(".sock")) continue;
+    if (auto socket = connect_to(socket_dir + "/" + std::string(name), deadline)) return std::move(*socket);
+  }
+  return std::nullopt;
+}
+
 /// lockstep-agent, in the folder of this very program (a build's), or where an installation has daemons.
 Result<std::string> neighbour_agent() {
   std::array<char, 4096> path;  // not cleared: only what readlink() fills is looked at
@@ -143,6 +161,10 @@ Result<AgentConnection> AgentConnection::open(const Settings& settings, std::uin
     if (socket) return AgentConnection(std::move(*socket), Child(), "the agent");
     if (socket.error().code != ErrorCode::not_found) return Failure(socket.error());
     tried += (tried.empty() ? "" : " nor at ") + path;
+  }
+  // Whose pod it is matters to the broker; to carry a hook's words any agent will do.
+  if (auto socket = connect_to_any(settings.socket_dir, deadline)) {
+    return AgentConnection(std::move(*socket), Child(), "the agent of another pod");
   }
   if (!settings.broker.empty()) return open_relay(settings);
   return fail(ErrorCode::unavailable, "no agent listens at " + tried,

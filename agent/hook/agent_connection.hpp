@@ -32,8 +32,9 @@ class Child {
 
 class AgentConnection {
  public:
-  /// Tries in this order: <socket_dir>/pod-INODE.sock where the inode is known (not 0), <socket_dir>/node.sock, and a
-  /// relay (`lockstep-agent --relay` from the hook's own folder) where a broker's address is configured. A socket that
+  /// Tries in this order: <socket_dir>/pod-INODE.sock where the inode is known (not 0), <socket_dir>/node.sock, the
+  /// sidecar of any other pod (in pre-restore the pod is mostly not known), and a relay (`lockstep-agent --relay` from
+  /// the hook's own folder) where a broker's address is configured. A socket that
   /// is absent, or that nobody listens at any more, hands on to the next; one whose owner is neither root nor
   /// ourselves is an Error. unavailable: nobody there, with what was looked for and what to do.
   [[nodiscard]] static Result<AgentConnection> open(const Settings& settings, std::uint64_t pod_inode);

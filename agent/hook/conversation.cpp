@@ -11,8 +11,11 @@ Step abort_because(std::string reason) { return Step{Step::Kind::abort, std::mov
 }  // namespace
 
 Conversation::Conversation(Message event, Patience patience, TimePoint now)
-    : event_(std::move(event)), action_(std::get<HookEvent>(event_.body).action), patience_(patience),
-      end_(now + patience.limit), heard_(now) {}
+    : event_(std::move(event)),
+      action_(std::get<HookEvent>(event_.body).action),
+      patience_(patience),
+      end_(now + patience.limit),
+      heard_(now) {}
 
 bool Conversation::in_doubt() const {
   // On dump the agent votes when the record is stored; on restore it votes without asking the hook.

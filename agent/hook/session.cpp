@@ -12,6 +12,7 @@
 #include "agent/hook/proc_files.hpp"
 #include "agent/hook/process_tree.hpp"
 #include "agent/hook/record_file.hpp"
+#include "schemas/codec.hpp"
 
 namespace lockstep::hook {
 namespace {
@@ -35,6 +36,23 @@ Result<PodId> find_pod(const Job& job) {
   // After a failed dump or restore the root task may be gone. The agent still has to hear that it failed.
   if (job.action == HookAction::network_unlock) return PodId{std::move(*boot_id), job.told_pod};
   return Failure(inode.error());
+}
+
+/// Of a restore that a container runtime has started, or of the end of either operation: there is a record, if ever.
+bool may_ask_record(HookAction action) {
+  return action != HookAction::pre_dump && action != HookAction::network_lock && action != HookAction::post_dump;
+}
+
+/// Where nobody has said whose images these are, their record tells. Which round this is it can't tell: its own is that
+/// of the dump. One that can't be read names nobody; the broker refuses it at pre-restore.
+Result<void> ask_record(const ImagesFolder& images, MemberNames& names) {
+  auto bytes = images.read_record(kMaxFrame);
+  if (!bytes) return Failure(bytes.error());
+  const auto record = decode_record(*bytes);
+  if (!record) return {};
+  names.group = record->group;
+  names.member = record->member;
+  return {};
 }
 
 /// What the agent can't see from where it is.
@@ -89,7 +107,9 @@ Result<void> finish(HookAction action, ImagesFolder& images) {
 class Session {
  public:
   Session(const Settings& settings, ImagesFolder& images, AgentConnection agent, Message event)
-      : settings_(settings), images_(images), agent_(std::move(agent)),
+      : settings_(settings),
+        images_(images),
+        agent_(std::move(agent)),
         talk_(std::move(event), {settings.silence, settings.limit}, Clock::now()) {}
 
   /// Says the event, then does what each step says, until there is a verdict.
@@ -176,6 +196,9 @@ Result<void> run_session(const Environment& environment, HookAction action) {
   if (!member_file) return Failure(member_file.error());
   auto names = member_from(environment, *member_file);
   if (!names) return Failure(names.error());
+  if (names->member.empty() && may_ask_record(action)) {
+    if (auto asked = ask_record(*images, *names); !asked) return asked;
+  }
   auto event = look_around(*job, *images);
   if (!event) return Failure(event.error());
   auto agent = AgentConnection::open(*settings, event->pod.netns_inode);

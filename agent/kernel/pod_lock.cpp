@@ -23,7 +23,7 @@ MadeLock prepared(MadeLock lock, const std::optional<Closing>& closing) {
 Failure neither(const Error& nft, const Error& iptables) {
   const bool forbidden = nft.sys_errno == EPERM || nft.sys_errno == EACCES;
   const std::string advice = forbidden
-                                 ? "give the agent CAP_NET_ADMIN and CAP_SYS_ADMIN over the pod's user namespace"
+                                 ? "give the agent CAP_NET_ADMIN (on a node also CAP_SYS_ADMIN) over the pod's user namespace"
                                  : "load nf_tables on the node (modprobe nf_tables) or install iptables with xt_time";
   return Failure(
       Error{nft.code, 0, "lock the pod's network", nft.message() + "; " + iptables.message() + "; " + advice});

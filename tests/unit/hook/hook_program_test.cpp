@@ -164,6 +164,14 @@ TEST(HookProgram, AsksTheNodesAgentWhenThePodIsNotKnown) {
   expect_success(place.run());
 }
 
+TEST(HookProgram, AsksTheAgentOfAnotherPodWhereThereIsNoneNearer) {
+  HookPlace place("pre-restore");
+  leave_stale_socket(place.sockets / "pod-1.sock");
+  const FakeAgent agent(place.sockets / "pod-778.sock", answering(Verdict::go));
+  write_file(place.sockets / "pod-broken", "");
+  expect_success(place.run());
+}
+
 TEST(HookProgram, TellsOfAFailureThoughTheRootTaskIsGone) {
   HookPlace place("network-unlock");
   place.environment["CRTOOLS_INIT_PID"] = "4194304";  // above the largest pid there can be

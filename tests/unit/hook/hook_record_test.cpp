@@ -123,6 +123,60 @@ TEST(HookRecord, ShowsTheRecordBeforeARestore) {
   expect_success(place.run());
 }
 
+/// As a container runtime starts it: nobody has named the member.
+struct NamelessPlace : HookPlace {
+  explicit NamelessPlace(const std::string& action) : HookPlace(action) {
+    for (const char* name : {"LOCKSTEP_ROUND", "LOCKSTEP_GROUP", "LOCKSTEP_MEMBER"}) environment.erase(name);
+  }
+};
+
+/// Runs the hook, and returns what it calls itself.
+Message envelope_of(const HookPlace& place) {
+  Message seen;
+  {
+    const FakeAgent agent(place.node_socket(), [&seen](HookPeer& hook) {
+      auto message = hook.next();
+      ASSERT_TRUE(message);
+      seen = std::move(*message);
+      answer(hook, Verdict::go);
+    });
+    expect_success(place.run());
+  }
+  return seen;
+}
+
+TEST(HookRecord, NamesAMemberThatIsRestoredByARuntime) {
+  Record record;
+  record.round = RoundId("r-dump");
+  record.group = GroupId("shop");
+  record.member = MemberId("db");
+  for (const char* action : {"pre-restore", "setup-namespaces", "post-restore", "network-unlock"}) {
+    const NamelessPlace place(action);
+    write_file(place.images / kRecordFile, encode_record(record));
+    const Message message = envelope_of(place);
+    EXPECT_EQ(message.group.value, "shop") << action;
+    EXPECT_EQ(message.member.value, "db") << action;
+    EXPECT_TRUE(message.round.empty()) << action << ": the record's round is that of the dump";
+  }
+}
+
+TEST(HookRecord, DoesNotNameAMemberThatIsDumped) {
+  Record record;
+  record.group = GroupId("shop");
+  record.member = MemberId("db");
+  for (const char* action : {"pre-dump", "network-lock"}) {
+    const NamelessPlace place(action);
+    write_file(place.images / kRecordFile, encode_record(record));
+    EXPECT_TRUE(envelope_of(place).member.empty()) << action;
+  }
+}
+
+TEST(HookRecord, LeavesADamagedRecordToTheBroker) {
+  const NamelessPlace place("pre-restore");
+  write_file(place.images / kRecordFile, "no record");
+  EXPECT_TRUE(envelope_of(place).member.empty());
+}
+
 // --- file systems that can't take the record -------------------------------------------------------------------------
 
 /// The hook with a file system of its own as images folder, and what stands there afterwards behind its own output.
