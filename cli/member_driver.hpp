@@ -26,6 +26,7 @@ struct ReadyMember {
   pid_t pid = 0;                        ///< dump: the root task. Restore: the one it had, as the host saw it
   Fd root;                              ///< dump: its pidfd
   std::string container;                ///< its id, or the beginning of it; empty where it is in none
+  std::string container_name;           ///< restore from an archive: the name that it comes back under
   PodId pod;                            ///< dump: where it lives. Restore: where it shall live
   Fd netns;                             ///< restore: that namespace
   std::string netns_path;               ///< restore: a path to it

@@ -79,9 +79,17 @@ Result<ReadyMember> ready_in_place(const GroupMember& member, const PodmanContai
   return ready;
 }
 
+Result<void> check_not_running(const GroupMember& member, const std::string& id) {
+  const auto container = inspect_container(member, id);
+  if (!container) return Failure(container.error());
+  if (!container->running) return {};
+  return bad_member(member.id, "container " + container->name + " runs: stop it first (podman stop)",
+                    ErrorCode::conflict);
+}
+
 /// A container under the name or the id of the archived one would be in the way.
-Result<void> check_name_is_free(const GroupMember& member, const ArchivedContainer& archived) {
-  for (const std::string& name : {archived.name, archived.id}) {
+Result<void> check_name_is_free(const GroupMember& member, const ReadyMember& archived) {
+  for (const std::string& name : {archived.container_name, archived.container}) {
     if (name.empty()) continue;
     const auto other = inspect_container(member, name);
     if (!other && other.error().code == ErrorCode::not_found) continue;
@@ -107,10 +115,10 @@ Result<ReadyMember> ready_from_archive(const GroupMember& member) {
   if (!opened) return bad_member(member.id, opened.error().message(), opened.error().code);
   const auto archived = read_archived_container(member, opened->unpacked);
   if (!archived) return Failure(archived.error());
-  if (auto is_free = check_name_is_free(member, *archived); !is_free) return Failure(is_free.error());
   ReadyMember ready;
   ready.member = &member;
   ready.container = archived->id;
+  ready.container_name = archived->name;
   ready.images = opened->folder;
   ready.work = archived->static_dir;
   ready.archive = member.images;
@@ -154,10 +162,6 @@ Result<ReadyMember> PodmanDriver::find_images(const GroupMember& member) const {
     if (!member.images.empty()) return ready_from_archive(member);
     const auto container = inspect_container(member, member.container);
     if (!container) return Failure(container.error());
-    if (container->running) {
-      return bad_member(member.id, "container " + container->name + " runs: stop it first (podman stop)",
-                        ErrorCode::conflict);
-    }
     auto found = ready_in_place(member, *container);
     if (found) found->target_pod = container->network_of;
     return found;
@@ -171,7 +175,11 @@ Result<ReadyMember> PodmanDriver::find_images(const GroupMember& member) const {
 }
 
 Result<void> PodmanDriver::find_place(ReadyMember& ready, const ThisMachine& machine) const {
-  if (ready.archive.empty()) return take_namespace_of(ready, ready.target_pod, machine);
+  if (ready.archive.empty()) {
+    if (auto ended = check_not_running(*ready.member, ready.container); !ended) return ended;
+    return take_namespace_of(ready, ready.target_pod, machine);
+  }
+  if (auto is_free = check_name_is_free(*ready.member, ready); !is_free) return is_free;
   if (ready.target_pod.empty()) {
     return bad_member(ready.member->id, "its archive tells of no pod: name the one to restore into by \"pod:\"");
   }

@@ -5,7 +5,7 @@ set -euo pipefail
 # shellcheck source=lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-package_sets='build, run, criu, apps, fuzz, packages, kubernetes'
+package_sets='build, run, criu, apps, fuzz, packages, podman, kubernetes'
 
 # packages_of SET: its packages, separated by blanks.
 packages_of() {
@@ -21,6 +21,7 @@ packages_of() {
     apps) echo redis-server postgresql nats-server memcached openmpi-bin libopenmpi-dev ;; # for tests/e2e/apps
     fuzz) echo clang lld libclang-rt-dev ;; # the latter has libFuzzer and the sanitizers
     packages) echo dpkg-dev mmdebstrap buildah runc man-db ;; # the .deb, the images, and a Debian to try them in
+    podman) echo podman runc conmon netavark zstd ;;
     kubernetes) # where kubectl comes from elsewhere, Debian's would be in its way
       if command -v kubectl >/dev/null; then echo python3-yaml; else echo python3-yaml kubernetes-client; fi
       ;;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need, builds, and runs them: unit, simulated, netns, and end to end with a real CRIU, with
-# applications made for it and with real ones; then what reads foreign bytes again, under sanitizers and under fuzzers.
+# applications made for it and with real ones, by itself and through Podman; then what reads foreign bytes again, under
+# sanitizers and under fuzzers.
 set -euo pipefail
 # shellcheck source=../deploy/packages.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../deploy/packages.sh"
@@ -14,7 +15,7 @@ usage: bash tests/run.sh [--quick] [--preset NAME] [--label REGEX] [-R REGEX]
 
   --quick         every test in a release build, and no more
   --preset NAME   only the tests, built so: release, dev, asan-ubsan, tsan (CMakePresets.json)
-  --label REGEX   only the tests with such a label: unit, sim, netns, e2e, apps, packages, deploy
+  --label REGEX   only the tests with such a label: unit, sim, netns, e2e, apps, packages, deploy, podman
   -R REGEX        only the tests with such a name
   --help          this text
 
@@ -57,7 +58,7 @@ run_tests() {
 }
 
 need_root
-install_packages build run apps packages kubernetes
+install_packages build run apps packages kubernetes podman
 LOCKSTEP_CRIU=$("$LOCKSTEP_SOURCE/deploy/criu.sh" "$LOCKSTEP_SOURCE/build/criu")
 export LOCKSTEP_CRIU
 

@@ -1,0 +1,112 @@
+/// Podman's containers as members: real Podman, real runc, real CRIU; the hook is started by what runc's configuration
+/// says.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/e2e/harness/reaper.hpp"
+#include "tests/e2e/podman/shop.hpp"
+
+namespace lockstep::e2e {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class PodmanTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    (void)Reaper::instance();
+    remove_stale_namespaces();
+  }
+  void TearDown() override { Reaper::instance().end_all(); }
+
+  static std::vector<ShopMember> two() { return {{"server", 0}, {"client0", 1}}; }
+
+  static void checkpoint(const Shop& shop, const std::string& group) {
+    const CommandResult result = shop.lockstep({"checkpoint", group});
+    ASSERT_EQ(result.exit_code, 0) << result.out << result.err;
+    EXPECT_THAT(result.out, HasSubstr("consistent")) << "the images are proved to be one cut";
+    for (const ShopMember& member : shop.members()) EXPECT_FALSE(shop.runs(member.name)) << member.name;
+  }
+
+  static void restore(const Shop& shop, const std::string& group) {
+    const traffic::Snapshot before = shop.snapshot();
+    const CommandResult result = shop.lockstep({"restore", group});
+    ASSERT_EQ(result.exit_code, 0) << result.out << result.err;
+    EXPECT_THAT(shop.await_flow(before), IsEmpty());
+    expect_unlocked(shop);
+  }
+
+  static void expect_unlocked(const Shop& shop) {
+    for (const ShopMember& member : shop.members()) {
+      EXPECT_TRUE(wait_until([&] { return !shop.locked(member.pod); }, 2s)) << "pod " << member.pod << " stays locked";
+    }
+  }
+};
+
+TEST_F(PodmanTest, KilledAndRestoredInPlaceTwiceEveryConnectionGoesOn) {
+  const Shop shop(two());
+  const std::string group = shop.write_group();
+  for (int cycle = 0; cycle < 2; ++cycle) {
+    ASSERT_NO_FATAL_FAILURE(checkpoint(shop, group)) << "cycle " << cycle;
+    ASSERT_NO_FATAL_FAILURE(restore(shop, group)) << "cycle " << cycle;
+  }
+  EXPECT_THAT(shop.finish(), IsEmpty());
+}
+
+TEST_F(PodmanTest, LeftRunningEveryConnectionGoesOn) {
+  const Shop shop(two());
+  const std::string group = shop.write_group();
+  const std::string pid = shop.pid_of("server");
+  for (int cycle = 0; cycle < 2; ++cycle) {
+    const CommandResult result = shop.lockstep({"checkpoint", group, "--leave-running"});
+    ASSERT_EQ(result.exit_code, 0) << result.out << result.err;
+    expect_unlocked(shop);
+    EXPECT_THAT(shop.await_flow(shop.snapshot()), IsEmpty()) << "cycle " << cycle;
+  }
+  EXPECT_EQ(shop.pid_of("server"), pid);
+  const CommandResult graph = shop.lockstep({"connections", group});
+  EXPECT_EQ(graph.exit_code, 0) << graph.err;
+  EXPECT_THAT(graph.out, HasSubstr("internal"));
+  EXPECT_THAT(shop.finish(), IsEmpty());
+}
+
+TEST_F(PodmanTest, ExportedToArchivesAndRestoredFromThem) {
+  const Shop shop({{"server", 0, "server.tar.zst"}, {"client0", 1, "client0.tar.gz"}});
+  const std::string group = shop.write_group();
+  ASSERT_NO_FATAL_FAILURE(checkpoint(shop, group));
+
+  const CommandResult early = shop.lockstep({"restore", group});
+  EXPECT_EQ(early.exit_code, 2) << early.out;
+  EXPECT_THAT(early.err, HasSubstr("podman rm server"));
+  shop.podman().run({"rm", "server", "client0"});
+
+  const CommandResult proof = shop.lockstep({"verify", shop.dir() / "server.tar.zst", shop.dir() / "client0.tar.gz"});
+  EXPECT_EQ(proof.exit_code, 0) << proof.out << proof.err;
+  ASSERT_NO_FATAL_FAILURE(restore(shop, group));
+  EXPECT_TRUE(shop.runs("server"));
+  EXPECT_THAT(shop.finish(), IsEmpty());
+}
+
+TEST_F(PodmanTest, TwoContainersOfOnePodShareItsLock) {
+  // The server and the first client talk through the pod's own loopback, the second client from outside.
+  const Shop shop({{"server", 0}, {"client0", 0}, {"client1", 1}});
+  const std::string group = shop.write_group();
+  ASSERT_NO_FATAL_FAILURE(checkpoint(shop, group));
+  ASSERT_NO_FATAL_FAILURE(restore(shop, group));
+  EXPECT_THAT(shop.finish(), IsEmpty());
+}
+
+TEST_F(PodmanTest, WhenOneCantBeDumpedAllRunOn) {
+  const Shop shop(two());
+  const std::string group = shop.write_group("deadlines: {prepare: 5s, lock: 5s, commit: 20s, finish: 5s}\n");
+  shop.podman().run({"rm", "--force", "--time", "0", Shop::agent(1)});
+  const CommandResult result = shop.lockstep({"checkpoint", group});
+  EXPECT_EQ(result.exit_code, 1) << result.out << result.err;
+  EXPECT_TRUE(shop.runs("server"));
+  EXPECT_TRUE(shop.runs("client0"));
+  EXPECT_THAT(shop.await_flow(shop.snapshot()), IsEmpty());
+}
+
+}  // namespace
+}  // namespace lockstep::e2e
