@@ -7,6 +7,8 @@
 #include "cli/group_command.hpp"
 #include "cli/keys_command.hpp"
 #include "cli/locks_command.hpp"
+#include "cli/machine/doctor_command.hpp"
+#include "cli/machine/setup_command.hpp"
 #include "cli/status_command.hpp"
 #include "cli/verify_command.hpp"
 #include "common/ids.hpp"
@@ -86,6 +88,22 @@ constexpr const char* kUnlockExamples =
     "  lockstep unlock --all\n"
     "\nFor emergencies: also a lock whose agent lives is removed, with a warning; its round may then be of no use.\n"
     "\nExit codes: 0 removed, or there was none; 1 one could not be removed; 2 usage, or no such pod.\n";
+
+constexpr const char* kSetupExamples =
+    "\nExamples:\n"
+    "  lockstep setup --runtime runc                  Podman and others with runc: /etc/criu/runc.conf\n"
+    "  lockstep setup --undo                          takes out of both files what setup has put there\n"
+    "\nWhat else stands in the files is kept. Every container that the runtime checkpoints is then asked about: those\n"
+    "that belong to no open round are refused.\n"
+    "\nExit codes: 0 done, or there was nothing to do; 2 usage, or a file can't be changed: then none was.\n";
+
+constexpr const char* kDoctorExamples =
+    "\nExamples:\n"
+    "  lockstep doctor\n"
+    "  lockstep doctor --criu /opt/criu/criu --output json\n"
+    "\nEverything is tried, in network namespaces of its own: a lock is armed, a process with a connection is dumped,\n"
+    "CRIU runs the hook under the runtime's configuration. Needs root; nothing is left behind.\n"
+    "\nExit codes: 0 a round would work; 1 it would not; 2 usage.\n";
 
 constexpr const char* kHistoryExamples =
     "\nExamples:\n"
@@ -236,6 +254,31 @@ KeysCommands add_keys(CLI::App& app, KeysOptions& options) {
   return keys;
 }
 
+CLI::App* add_setup(CLI::App& app, SetupOptions& options) {
+  CLI::App* command = app.add_subcommand("setup", "Have a container runtime's CRIU run lockstep-hook");
+  command->add_option("--runtime", options.runtime, "runc, crun, or all")
+      ->check(CLI::IsMember({"runc", "crun", "all"}))
+      ->type_name("NAME")
+      ->capture_default_str();
+  command->add_flag("--undo", options.undo, "Remove what setup has written");
+  command->add_option("--hook", options.hook, "The hook, where it is not beside this program")->type_name("PATH");
+  command->add_option("--root", options.root, "A folder in the place of /, such as an image's")->type_name("DIR");
+  add_output(*command, options.json);
+  command->footer(kSetupExamples);
+  return command;
+}
+
+CLI::App* add_doctor(CLI::App& app, DoctorOptions& options) {
+  CLI::App* command = app.add_subcommand("doctor", "Find out whether a round would work on this machine");
+  command->add_option("--criu", options.criu, "The CRIU to try: a program and its first arguments")->type_name("WORD");
+  command->add_option("--socket-dir", options.socket_dir, "Where hooks find the agents")->type_name("DIR")->capture_default_str();
+  command->add_option("--root", options.root, "A folder in the place of /, for the runtimes' files")->type_name("DIR");
+  add_output(*command, options.json);
+  add_broker(*command, options);
+  command->footer(std::string(kDoctorExamples) + kBrokerHelp);
+  return command;
+}
+
 int run(int argc, char** argv) {
   CLI::App app(kDescription, "lockstep");
   app.set_version_flag("--version", "lockstep " LOCKSTEP_VERSION);
@@ -272,6 +315,10 @@ int run(int argc, char** argv) {
   auto* unlock = add_unlock(app, unlock_options);
   KeysOptions keys_options;
   const KeysCommands keys = add_keys(app, keys_options);
+  SetupOptions setup_options;
+  DoctorOptions doctor_options;
+  auto* setup = add_setup(app, setup_options);
+  auto* doctor = add_doctor(app, doctor_options);
 
   try {
     app.parse(argc, argv);
@@ -288,6 +335,8 @@ int run(int argc, char** argv) {
   if (keys.add->parsed()) return run_keys_add(keys_options);
   if (keys.list->parsed()) return run_keys_list(keys_options);
   if (keys.all->parsed()) return run_keys_revoke(keys_options);
+  if (setup->parsed()) return run_setup_command(setup_options);
+  if (doctor->parsed()) return run_doctor_command(doctor_options);
   if (graph->parsed()) return run_connections_command(connections);
   if (restore->parsed()) return run_group_command(Operation::restore, group);
   return show->parsed() ? run_status_command(status) : run_abort_command(abort);

@@ -1,7 +1,6 @@
 #include "agent/hook/hook_environment.hpp"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <limits>
 
@@ -76,21 +75,6 @@ Result<void> set_duration(const Environment& environment, std::string_view varia
   return {};
 }
 
-/// The 64 hexadecimal digits of a cgroup's path component; empty when it is no container's.
-std::string_view container_id_of(std::string_view component) {
-  constexpr std::array<std::string_view, 4> kPrefixes{"docker-", "cri-containerd-", "crio-", "libpod-"};
-  constexpr std::string_view kSuffix = ".scope";
-  if (component.ends_with(kSuffix)) component.remove_suffix(kSuffix.size());
-  for (const std::string_view prefix : kPrefixes) {
-    if (!component.starts_with(prefix)) continue;
-    component.remove_prefix(prefix.size());
-    break;
-  }
-  const bool is_id =
-      component.size() == 64 && component.find_first_not_of("0123456789abcdef") == std::string_view::npos;
-  return is_id ? component : std::string_view{};
-}
-
 }  // namespace
 
 std::optional<std::string_view> Environment::get(std::string_view name) const {
@@ -152,17 +136,6 @@ Result<Settings> settings_from(const Environment& environment, std::string_view 
   if (!silence) return Failure(silence.error());
   if (!limit) return Failure(limit.error());
   return settings;
-}
-
-std::string container_id_in(std::string_view cgroup) {
-  std::string_view found;
-  for_each_piece(cgroup, '\n', [&](std::string_view line) {
-    for_each_piece(line, '/', [&](std::string_view component) {
-      const std::string_view id = container_id_of(component);
-      if (!id.empty()) found = id;
-    });
-  });
-  return std::string(found);
 }
 
 }  // namespace lockstep::hook

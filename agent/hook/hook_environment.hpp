@@ -63,8 +63,4 @@ struct Job {
 /// set, from the text of kConfigFile. A variable that is set and empty means "none" or the default.
 [[nodiscard]] Result<Settings> settings_from(const Environment& environment, std::string_view config_file);
 
-/// The innermost container's id in the text of /proc/PID/cgroup: the last path component of 64 hexadecimal digits,
-/// with or without a runtime's prefix ("docker-", "cri-containerd-", …) and ".scope". Empty when there is none.
-[[nodiscard]] std::string container_id_in(std::string_view cgroup);
-
 }  // namespace lockstep::hook

@@ -12,6 +12,7 @@
 #include "agent/hook/proc_files.hpp"
 #include "agent/hook/process_tree.hpp"
 #include "agent/hook/record_file.hpp"
+#include "common/cgroup_path.hpp"
 #include "schemas/codec.hpp"
 
 namespace lockstep::hook {

@@ -10,7 +10,7 @@ _lockstep() {
   local current=$2 previous=$3 command='' word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
-      checkpoint | restore | status | history | show | abort | verify | connections | locks | unlock | keys) command=$word && break ;;
+      checkpoint | restore | status | history | show | abort | verify | connections | locks | unlock | keys | setup | doctor) command=$word && break ;;
     esac
   done
   COMPREPLY=()
@@ -25,10 +25,11 @@ _lockstep() {
     --key | --keys | --secret-file) compopt -o filenames && mapfile -t COMPREPLY < <(compgen -f -- "$current") && return ;;
     --node | --boot-id | --public) return ;;
     --reason | --group | --limit) return ;;
+    --runtime) mapfile -t COMPREPLY < <(compgen -W 'runc crun all' -- "$current") && return ;;
   esac
   local options
   case $command in
-    '') options='checkpoint restore status history show abort verify connections locks unlock keys --help --version' ;;
+    '') options='checkpoint restore status history show abort verify connections locks unlock keys setup doctor --help --version' ;;
     checkpoint) options='--leave-running --output --broker --key --quiet --help' ;;
     restore) options='--output --broker --key --quiet --help' ;;
     status) options='--watch --output --broker --key --help' ;;
@@ -40,8 +41,10 @@ _lockstep() {
     locks) options='--output --help' ;;
     keys) options='init add list revoke --keys --role --node --boot-id --public --secret-file --output --help' ;;
     unlock) options='--pod --all --output --help' ;;
+    setup) options='--runtime --undo --hook --root --output --help' ;;
+    doctor) options='--criu --socket-dir --root --output --broker --key --help' ;;
   esac
-  if [[ -z $command || $current == -* || $command == status || $command == history || $command == locks || $command == unlock || $command == keys ]]; then
+  if [[ -z $command || $current == -* || $command == status || $command == history || $command == locks || $command == unlock || $command == keys || $command == setup || $command == doctor ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
   elif [[ $command == abort || $command == show ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$(_lockstep_rounds)" -- "$current")

@@ -108,5 +108,24 @@ TEST_F(PodmanTest, WhenOneCantBeDumpedAllRunOn) {
   EXPECT_THAT(shop.await_flow(shop.snapshot()), IsEmpty());
 }
 
+TEST_F(PodmanTest, DoctorKnowsWhetherARoundWouldWork) {
+  const Shop shop(two());
+  const std::vector<std::string> doctor{"doctor",           "--root",   shop.machine_root(),    "--socket-dir",
+                                        shop.dir() / "run", "--broker", Shop::broker_address(), "--key",
+                                        shop.operator_key()};
+  const CommandResult well = shop.lockstep(doctor);
+  EXPECT_EQ(well.exit_code, 0) << well.out << well.err;
+  EXPECT_THAT(well.out, HasSubstr("a process with an established TCP connection was dumped"));
+  EXPECT_THAT(well.out, HasSubstr("CRIU runs it, and it reaches an agent and the broker"));
+
+  for (const std::size_t index : {0, 1}) shop.podman().run({"rm", "--force", "--time", "0", Shop::agent(index)});
+  const CommandResult ill = shop.lockstep(doctor);
+  EXPECT_EQ(ill.exit_code, 1) << ill.out << ill.err;
+  EXPECT_THAT(ill.out, HasSubstr("none listens in"));
+  EXPECT_THAT(ill.out, HasSubstr("CRIU runs it, and it says: pre-dump: no agent listens"));
+  EXPECT_EQ(shop.lockstep({"setup", "--undo", "--root", shop.machine_root()}).exit_code, 0);
+  EXPECT_THAT(shop.lockstep(doctor).out, HasSubstr("lockstep setup --runtime runc"));
+}
+
 }  // namespace
 }  // namespace lockstep::e2e

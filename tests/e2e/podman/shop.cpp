@@ -37,6 +37,7 @@ Shop::Shop(std::vector<ShopMember> members) : members_(std::move(members)) {
 void Shop::start_all() const {
   for (const char* folder : {"run", "state"}) std::filesystem::create_directories(dir() / folder);
   make_image();
+  make_keys();
   make_pod("broker-pod", Podman::address(5));
   start_broker();
   for (const std::size_t index : pods()) {
@@ -44,11 +45,14 @@ void Shop::start_all() const {
     start_agent(index);
   }
   wait_for_agents();
-  // runc would read /etc/criu/runc.conf, which is the machine's; the containers name this file instead.
-  write_file(dir() / "criu.conf", "action-script " + (dir() / "hook.sh").string() + "\nnetwork-lock skip\n");
-  write_file(dir() / "hook.sh", "#!/bin/sh\nexport LOCKSTEP_SOCKET_DIR=" + (dir() / "run").string() + "\nexec " +
-                                    program("lockstep-hook") + "\n");
-  std::filesystem::permissions(dir() / "hook.sh", std::filesystem::perms::owner_all);
+  // The hook's environment is Podman's, which lets nothing of ours through; /etc/lockstep/hook.conf is the machine's.
+  const std::filesystem::path hook = dir() / "bin/lockstep-hook";
+  write_file(hook, "#!/bin/sh\nexport LOCKSTEP_SOCKET_DIR=" + (dir() / "run").string() + "\nexec " +
+                       program("lockstep-hook") + "\n");
+  std::filesystem::permissions(hook, std::filesystem::perms::owner_all);
+  // runc would read the file below /, which is the machine's; the containers name ours instead.
+  const CommandResult setup = lockstep({"setup", "--runtime", "runc", "--root", machine_root(), "--hook", hook});
+  if (setup.exit_code != 0) throw std::runtime_error("lockstep setup: " + setup.err);
   for (const ShopMember& member : members_) start_member(member);
   const auto faults = await_flow(snapshot());
   if (!faults.empty()) throw std::runtime_error("the application does not work by itself: " + faults.front());
@@ -96,17 +100,24 @@ void Shop::start(const std::string& pod, const std::string& name, const std::vec
   podman_.run(std::move(words));
 }
 
+void Shop::make_keys() const {
+  const std::string keys = dir() / "keys";
+  must_run({program("lockstep"), "keys", "init", "--keys", keys});
+  must_run({program("lockstep"), "keys", "add", "agent", "--role", "agent", "--node", "shop", "--keys", keys});
+  must_run({program("lockstep"), "keys", "add", "operator", "--role", "operator", "--keys", keys});
+}
+
 void Shop::start_broker() const {
-  write_file(dir() / "broker.yaml", "listen: [" + broker_address() + "]\ntrusted: [" + Podman::address(5) +
-                                        "]\njournal: /work/journal/journal.db\n");
+  write_file(dir() / "broker.yaml",
+             "listen: [" + broker_address() + "]\nkeys: /work/keys\njournal: /work/journal/journal.db\n");
   start("broker-pod", "broker", {"--volume", dir().string() + ":/work"},
         {"/usr/bin/lockstep-broker", "--config", "/work/broker.yaml"});
 }
 
 void Shop::start_agent(std::size_t index) const {
   const std::string config = agent(index) + ".yaml";
-  write_file(dir() / config,
-             "broker: " + broker_address() + "\nname: " + agent(index) + "\npod: self\nsocket_dir: /run/lockstep\n");
+  write_file(dir() / config, "broker: " + broker_address() + "\nkey: /work/keys/agent.key\nname: " + agent(index) +
+                                 "\npod: self\nsocket_dir: /run/lockstep\n");
   start(pod(index), agent(index),
         {"--cap-add", "NET_ADMIN", "--volume", (dir() / "run").string() + ":/run/lockstep", "--volume",
          dir().string() + ":/work:ro"},
@@ -124,7 +135,7 @@ void Shop::start_member(const ShopMember& member) const {
   command.insert(command.end(), {"--rate", kRate, "--status", "/work/" + member.name + ".json", "--pidfile",
                                  "/work/" + member.name + ".pid"});
   start(pod(member.pod), member.name,
-        {"--annotation", "org.criu.config=" + (dir() / "criu.conf").string(), "--volume",
+        {"--annotation", "org.criu.config=" + machine_root() + "/etc/criu/runc.conf", "--volume",
          (dir() / "state").string() + ":/work"},
         command);
   const bool started =
@@ -137,7 +148,7 @@ void Shop::wait_for_agents() const {
   std::string status;
   const bool all = wait_until(
       [&] {
-        status = lockstep({"status", "--broker", broker_address(), "--output", "json"}).out;
+        status = lockstep({"status", "--broker", broker_address(), "--key", operator_key(), "--output", "json"}).out;
         return std::ranges::all_of(
             pods(), [&](std::size_t index) { return status.find('"' + agent(index) + '"') != std::string::npos; });
       },
@@ -152,7 +163,8 @@ std::vector<std::size_t> Shop::pods() const {
 }
 
 std::string Shop::write_group(const std::string& extra) const {
-  std::string text = "group: shop\nbroker: " + broker_address() + "\ndriver: podman\n" + extra + "members:\n";
+  std::string text = "group: shop\nbroker: " + broker_address() + "\nkey: " + operator_key() + "\ndriver: podman\n" +
+                     extra + "members:\n";
   for (const ShopMember& member : members_) {
     text += "  - {id: " + member.name + ", container: " + member.name;
     if (!member.archive.empty()) text += ", images: " + member.archive;

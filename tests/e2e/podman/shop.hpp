@@ -30,6 +30,12 @@ class Shop {
   [[nodiscard]] static std::string pod(std::size_t index) { return "pod" + std::to_string(index); }
   [[nodiscard]] static std::string agent(std::size_t index) { return "agent" + std::to_string(index); }
 
+  /// Stands for / where `lockstep setup` writes runc's configuration.
+  [[nodiscard]] std::string machine_root() const { return dir() / "machine"; }
+  [[nodiscard]] static std::string broker_address() { return "tcp://" + Podman::address(5) + ":7600"; }
+
+  [[nodiscard]] std::string operator_key() const { return dir() / "keys/operator.key"; }
+
   /// Writes group.yaml and returns its path.
   std::string write_group(const std::string& extra = {}) const;
   /// Runs the command line on the host.
@@ -53,6 +59,7 @@ class Shop {
   /// Prints the ends of all logs, after a failure.
   void tell() const;
   void make_image() const;
+  void make_keys() const;
   void make_pod(const std::string& name, const std::string& address) const;
   void start(const std::string& pod, const std::string& name, const std::vector<std::string>& options,
              const std::vector<std::string>& command) const;
@@ -62,7 +69,6 @@ class Shop {
   void wait_for_agents() const;
   [[nodiscard]] std::vector<std::size_t> pods() const;
   [[nodiscard]] static std::string pod_address(std::size_t index) { return Podman::address(10 + index); }
-  [[nodiscard]] static std::string broker_address() { return "tcp://" + Podman::address(5) + ":7600"; }
 
   TempDir dir_;
   Podman podman_{dir_.path()};

@@ -20,7 +20,6 @@ class Variables {
   std::vector<const char*> entries_;
 };
 
-const std::string kId(64, 'a');
 
 TEST(Environment, FindsWholeNamesOnly) {
   const Variables variables{"AB=1", "A=2", "EMPTY=", "NOTHING"};
@@ -124,28 +123,6 @@ TEST(SettingsFrom, RefusesWhatMakesNoSense) {
                                      Variables{"LOCKSTEP_HOOK_SILENCE_MS=5s"}, Variables{"LOCKSTEP_HOOK_LIMIT_MS=-1"},
                                      Variables{"LOCKSTEP_HOOK_LIMIT_MS=86400001"}}) {
     EXPECT_FALSE(settings_from(variables.view(), ""));
-  }
-}
-
-TEST(ContainerIdIn, KnowsTheRuntimesWaysToNameACgroup) {
-  for (const std::string& component : {kId, "docker-" + kId + ".scope", "cri-containerd-" + kId + ".scope",
-                                       "crio-" + kId + ".scope", "libpod-" + kId + ".scope", "docker-" + kId}) {
-    EXPECT_EQ(container_id_in("0::/system.slice/" + component + "\n"), kId) << component;
-  }
-}
-
-TEST(ContainerIdIn, TakesTheInnermost) {
-  const std::string outer(64, 'b');
-  EXPECT_EQ(container_id_in("0::/docker/" + outer + "/libpod-" + kId + ".scope/container\n"), kId);
-  EXPECT_EQ(container_id_in("2:cpu:/docker/" + kId + "\n1:name=systemd:/docker/" + kId + "\n0::/\n"), kId);
-}
-
-TEST(ContainerIdIn, FindsNoneElsewhere) {
-  for (const std::string& cgroup :
-       {std::string(), std::string("0::/\n"), std::string("0::/user.slice/session-1.scope\n"),
-        "0::/" + kId.substr(1) + "\n", "0::/" + kId + "a\n", "0::/g" + kId.substr(1) + "\n",
-        "0::/crio-conmon-" + kId + ".scope\n"}) {
-    EXPECT_EQ(container_id_in(cgroup), "") << cgroup;
   }
 }
 

@@ -1,0 +1,56 @@
+#include <gtest/gtest.h>
+
+#include "cli/machine/setup_command.hpp"
+#include "tests/unit/support/temp_dir.hpp"
+
+namespace lockstep::cli {
+namespace {
+
+constexpr const char* kHook = "/usr/bin/lockstep-hook";
+
+TEST(Setup, WritesAndUndoes) {
+  const test::TempDir root;
+  const std::string runc = root / "etc/criu/runc.conf";
+  const std::string crun = root / "etc/criu/crun.conf";
+  test::write_file(crun, "log-level 4\n");
+  SetupOptions options;
+  options.root = root.path();
+
+  const auto written = setup_files(options, kHook);
+  ASSERT_TRUE(written) << written.error().message();
+  ASSERT_EQ(written->size(), 2U);
+  EXPECT_EQ((*written)[0].path, runc);
+  EXPECT_EQ((*written)[0].change, "written");
+  EXPECT_NE(test::read_file(runc).find("\naction-script /usr/bin/lockstep-hook\nnetwork-lock skip\n"),
+            std::string::npos);
+  EXPECT_TRUE(test::read_file(crun).starts_with("log-level 4\n"));
+  EXPECT_EQ((*setup_files(options, kHook))[0].change, "unchanged");
+
+  options.undo = true;
+  options.runtime = "runc";
+  const auto undone = setup_files(options, {});
+  ASSERT_TRUE(undone);
+  EXPECT_EQ(undone->size(), 1U);
+  EXPECT_EQ((*undone)[0].change, "removed");
+  EXPECT_FALSE(std::filesystem::exists(runc)) << "it held nothing else";
+  options.runtime = "all";
+  ASSERT_TRUE(setup_files(options, {}));
+  EXPECT_EQ(test::read_file(crun), "log-level 4\n");
+  EXPECT_EQ((*setup_files(options, {}))[0].change, "unchanged");
+}
+
+TEST(Setup, ChangesNothingWhereOneFileCantBe) {
+  const test::TempDir root;
+  const std::string own = "action-script /opt/lockstep-hook\n";
+  test::write_file(root / "etc/criu/crun.conf", own);
+  SetupOptions options;
+  options.root = root.path();
+  const auto refused = setup_files(options, kHook);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::conflict);
+  EXPECT_EQ(test::read_file(root / "etc/criu/crun.conf"), own);
+  EXPECT_FALSE(std::filesystem::exists(root / "etc/criu/runc.conf"));
+}
+
+}  // namespace
+}  // namespace lockstep::cli
