@@ -62,7 +62,7 @@ bool measure(const Kind& kind) {
     bytes = std::max(bytes, scene.measured().image_bytes);
     faults = scene.leave_running();
     frozen.push_back(scene.measured().frozen);
-    criu.push_back(scene.measured().frozen - scene.measured().waited);
+    criu.push_back(scene.measured().criu);
     pauses.push_back(scene.measured().pause);
   }
   const bool survived = faults.empty();

@@ -138,9 +138,8 @@ Faults Scene::checkpoint(std::vector<std::string> options) {
     }
     measured_.image_bytes += bytes_in(pods_.cluster().images_of(id));
     const std::chrono::microseconds frozen(member.at("criu").at("times").at("frozen_us").get<std::int64_t>());
-    if (frozen <= measured_.frozen) continue;
-    measured_.frozen = frozen;
-    measured_.waited = waited_in(member);
+    measured_.frozen = std::max(measured_.frozen, frozen);
+    measured_.criu = std::max(measured_.criu, frozen - waited_in(member));
   }
   add(faults, compare_record());
   return faults;
