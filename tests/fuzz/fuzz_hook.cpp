@@ -3,6 +3,7 @@
 #include "agent/hook/hook_environment.hpp"
 #include "agent/hook/proc_files.hpp"
 #include "agent/hook/process_tree.hpp"
+#include "common/cgroup_path.hpp"
 #include "tests/fuzz/input.hpp"
 
 namespace {
@@ -39,8 +40,11 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     fuzz::expect(settings->socket_dir.starts_with('/'), "the sockets' folder is an absolute path");
     fuzz::expect(settings->silence.count() > 0 && settings->limit.count() > 0, "limits are positive");
   }
-  const std::string id = hook::container_id_in(cgroup.view());
+  const std::string id = container_id_in(cgroup.view());
   fuzz::expect(id.empty() || id.size() == 64, "a container's id has 64 digits");
+  const std::string pod = pod_uid_in(cgroup.view());
+  fuzz::expect(pod.empty() || pod.size() == 32 || pod.size() == 36 || pod.size() == 64,
+               "a pod's id is one of three kinds");
   (void)hook::start_time_in(stat.view());
   (void)hook::socket_inode_in(link.view());
   return 0;
