@@ -141,19 +141,24 @@ Failure JournalDb::failure(const std::string& doing) const {
 Result<void> JournalDb::open(const JournalRound& round) {
   if (problem_) return Failure(*problem_);
   Statement insert(db_.get(), "INSERT INTO rounds (id, group_id, opened_unix_ms, state, plan) VALUES (?, ?, ?, ?, ?)");
-  insert.text(1, round.id.value).text(2, round.group.value).number(3, round.opened_unix_ms).number(4, kOpen);
+  insert.text(1, round.id.value).text(2, round.group.value).number(3, round.opened_unix_ms).number(4, kTakenBack);
   insert.blob(5, encode_plan(round));
   (void)insert.next();
   if (!insert.ok()) return failure("write to");
-  // With nothing left in the log but this, a decision that fails can be taken back without room on the disk:
-  // undecide().
-  auto written = write_back(false);
-  if (!written) {
-    Statement remove(db_.get(), "DELETE FROM rounds WHERE id = ?");
-    remove.text(1, round.id.value);
-    (void)remove.next();  // else the next broker finds it, and aborts it
+  // With its pages in the file, a decision that fails can be taken back without room on the disk: undecide(). The log
+  // begins anew then, at the price of a sync, so that has to be over when tasks wait for the decision.
+  auto ready = write_back(false);
+  if (ready) {
+    Statement update(db_.get(), "UPDATE rounds SET state = ? WHERE id = ?");
+    update.number(1, kOpen).text(2, round.id.value);
+    (void)update.next();
+    if (!update.ok()) ready = failure("write to");
   }
-  return written;
+  if (ready) return ready;
+  Statement remove(db_.get(), "DELETE FROM rounds WHERE id = ?");
+  remove.text(1, round.id.value);
+  (void)remove.next();  // else the next broker finds it, and aborts it
+  return ready;
 }
 
 Result<void> JournalDb::write_back(bool truncate) {
