@@ -1,36 +1,14 @@
 /// The broker's journal: what it tells people, and what happens when it can't be written or read.
-#include <sys/mount.h>
-
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "tests/e2e/end_to_end.hpp"
+#include "tests/e2e/harness/small_disk.hpp"
 
 namespace lockstep::e2e {
 namespace {
 
 using nlohmann::json;
-
-/// A small file system over a folder, for as long as this object lives.
-class SmallDisk {
- public:
-  explicit SmallDisk(std::filesystem::path at) : at_(std::move(at)) {
-    std::filesystem::create_directories(at_);
-    if (::mount("tmpfs", at_.c_str(), "tmpfs", 0, "size=512k") != 0) throw std::runtime_error("mount " + at_.string());
-  }
-  SmallDisk(const SmallDisk&) = delete;
-  SmallDisk& operator=(const SmallDisk&) = delete;
-  ~SmallDisk() { ::umount2(at_.c_str(), MNT_DETACH); }
-
-  void fill() const {
-    std::ofstream filler(at_ / "filler", std::ios::binary);
-    while (filler << std::string(4096, 'x') << std::flush) continue;
-  }
-  void empty() const { std::filesystem::remove(at_ / "filler"); }
-
- private:
-  std::filesystem::path at_;
-};
 
 class Journal : public EndToEnd {
  protected:

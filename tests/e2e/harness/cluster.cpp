@@ -29,7 +29,8 @@ void print_logs(const std::filesystem::path& dir) {
 std::string program(const std::string& name) { return environment("LOCKSTEP_BIN") + "/" + name; }
 std::string criu_path() { return environment("LOCKSTEP_CRIU"); }
 
-Cluster::Cluster(std::size_t pods, Agents agents) : kind_(agents), network_(pods) {
+Cluster::Cluster(std::size_t pods, Agents agents, std::string broker_settings)
+    : kind_(agents), broker_settings_(std::move(broker_settings)), network_(pods) {
   std::filesystem::create_directories(dir() / "run");
   make_keys();
   start_broker();
@@ -58,7 +59,7 @@ std::string Cluster::add_key(const std::string& name, const std::vector<std::str
 void Cluster::start_broker() {
   write_file(dir() / "broker.yaml",
              "listen: [" + broker_on_network() + ", " + broker_for_cli() + "]\n" + "keys: " + keys().string() + "\n" +
-                 "journal: " + (dir() / "journal/journal.db").string() + "\n");
+                 "journal: " + (dir() / "journal/journal.db").string() + "\n" + broker_settings_);
   broker_ = Process::start({.command = {program("lockstep-broker"), "--config", dir() / "broker.yaml"},
                             .log = dir() / "broker.log",
                             .netns = network_.hub().path()});

@@ -30,7 +30,8 @@ struct GroupMember {
 
 class Cluster {
  public:
-  Cluster(std::size_t pods, Agents agents);
+  /// `broker_settings`: further lines of broker.yaml.
+  Cluster(std::size_t pods, Agents agents, std::string broker_settings = {});
   /// Stops everything that still runs; after a failed test, prints the ends of all logs first.
   ~Cluster();
   Cluster(const Cluster&) = delete;
@@ -75,6 +76,7 @@ class Cluster {
 
   TempDir dir_;
   Agents kind_;
+  std::string broker_settings_;
   Network network_;
   std::optional<Process> broker_;
   std::map<std::size_t, Process> agents_;
