@@ -509,7 +509,11 @@ void AgentCore::shut_down(const std::string& why, Outbox& out) {
   while (!hooks_.empty()) answer(hooks_.begin(), Verdict::abort, why, out);
   for (const RoundId& round : locks_.rounds()) {
     if (view_of(round).committed) {
-      if (const auto done = locks_.let_go_round(round); !done) out.log(LogLevel::warning, done.error().message());
+      // Whose sockets may still be there stays locked: the lease ends that, or a successor that waits for them.
+      for (const Holder& holder : locks_.holders_of(round)) {
+        if (holder.member.empty() || drains_.contains(holder)) continue;
+        if (const auto done = locks_.let_go(holder); !done) out.log(LogLevel::warning, done.error().message());
+      }
       continue;
     }
     // The broker may be deciding to commit at this very moment: such a pod opens with its lease, or when a later agent

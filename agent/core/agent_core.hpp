@@ -57,7 +57,8 @@ class AgentCore {
   void on_time(TimePoint now, Outbox& out);
   [[nodiscard]] TimePoint next_deadline() const;
   /// The last call before the process ends. Answers the hooks with abort, unless their vote is out, and gives back the
-  /// locks of what is committed. Pods of rounds that may still be decided stay locked for the rest of their lease.
+  /// locks of what is committed. Pods of rounds that may still be decided, or of dumped members whose sockets may still
+  /// be there, stay locked for the rest of their lease.
   void shut_down(const std::string& why, Outbox& out);
 
   [[nodiscard]] bool joined() const { return joined_; }
