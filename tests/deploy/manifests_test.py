@@ -8,7 +8,6 @@ usage: manifests_test.py BIN   (BIN: the folder of the programs)
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -236,7 +235,7 @@ class Box:
             self.must(["chgrp", group, f"{path}/{name}"])
 
     def must(self, words):
-        done = self.run(words, capabilities=["chown", "fowner", "dac_override", "fsetid"])
+        done = self.run(words, capabilities=["chown", "fowner", "dac_override", "fsetid", "sys_admin"])
         assert done.returncode == 0, f"{words}: {done.stderr}"
 
     def close(self):
@@ -329,30 +328,30 @@ class Running(unittest.TestCase):
 
     def test_nodes_are_configured_and_what_was_there_is_kept(self):
         pod = pods(self.system)["lockstep-agent"]["spec"]
-        script = self.work / "configure-node.sh"
-        script.write_text(named(self.system, "ConfigMap", "lockstep-agent")["data"]["configure-node.sh"])
-        host = self.work / "host"
-        for volume in pod["volumes"]:
-            if volume["name"] in ("criu", "hook"):
-                Path(str(host) + volume["hostPath"]["path"]).mkdir(parents=True)
-        runc = host / "etc/criu/runc.conf"
-        runc.write_text("tcp-established\naction-script /usr/bin/other")  # without a line's end
-        environment = {**os.environ, "LOCKSTEP_HOOK": str(BIN / "lockstep-hook")}
+        init = pod["initContainers"][0]
+        hosts = {volume["name"]: volume["hostPath"]["path"] for volume in pod["volumes"] if "hostPath" in volume}
+        for mount in init["volumeMounts"]:
+            self.assertEqual(mount["mountPath"], hosts.get(mount["name"], mount["mountPath"]))
+        box = self.box()
+        for folder in ("etc", "opt"):
+            layers = f"lowerdir=/{folder},upperdir=/run/{folder}/upper,workdir=/run/{folder}/work"
+            box.must(["sh", "-c", f"mkdir -p /run/{folder}/upper /run/{folder}/work && mount -t overlay -o {layers} box /{folder}"])
+        for folder in (hosts["criu"], hosts["hook"]):
+            box.folder(folder, "755")
+        box.files("/run/config/lockstep", named(self.system, "ConfigMap", "lockstep-agent")["data"], "644")
+        before = ["tcp-established", "action-script /usr/bin/other", "network-lock iptables"]
+        box.must(["sh", "-c", 'printf %s "$0" >/etc/criu/runc.conf', "\n".join(before)])  # without the last line's end
+        texts = []
         for _ in range(2):
-            subprocess.run(["sh", script, host], check=True, env=environment, timeout=20)
-            self.assertEqual(runc.read_text().splitlines(),
-                             ["tcp-established", "action-script /usr/bin/other",
-                              "action-script /opt/lockstep/bin/lockstep-hook", "network-lock skip"])
-        self.assertEqual((host / "etc/criu/crun.conf").read_text(),
-                         "action-script /opt/lockstep/bin/lockstep-hook\nnetwork-lock skip\n")
-        subprocess.run([host / "opt/lockstep/bin/lockstep-hook", "--version"], check=True, capture_output=True, timeout=20)
-        self.assertEqual(sorted(one.name for one in (host / "etc/criu").iterdir()), ["crun.conf", "runc.conf"])
-
-        runc.write_text("network-lock iptables\n")
-        refused = subprocess.run(["sh", script, host], capture_output=True, text=True, env=environment, timeout=20)
-        self.assertEqual(refused.returncode, 1)
-        self.assertIn("network-lock", refused.stderr)
-        self.assertEqual(runc.read_text(), "network-lock iptables\n")
+            done = box.run(init["command"])  # root without any capability
+            self.assertEqual(done.returncode, 0, done.stderr)
+            texts.append({name: box.run(["cat", f"/etc/criu/{name}.conf"]).stdout.splitlines() for name in ("runc", "crun")})
+        self.assertEqual(texts[0], texts[1])
+        self.assertEqual(texts[0]["runc"][:3], before)
+        for lines in texts[0].values():
+            self.assertIn("action-script /opt/lockstep/bin/lockstep-hook", lines)
+            self.assertEqual([line for line in lines if line.startswith("network-lock")][-1], "network-lock skip")
+        self.assertEqual(box.run(["/opt/lockstep/bin/lockstep-hook", "--version"]).returncode, 0)
 
 
 if __name__ == "__main__":
