@@ -35,6 +35,34 @@ Result<RoundId> new_round_id() {
   return RoundId(text.data());
 }
 
+/// A member's own commands for this operation, and what they are told.
+PlannedCommands own_commands(const RoundContext& context, Operation operation, const ReadyMember& ready) {
+  const GroupMember& member = *ready.member;
+  PlannedCommands plan;
+  for (const MemberCommand& command : member.commands) {
+    if (operation == Operation::dump ? command.on_dump : command.on_restore) plan.commands.push_back(command);
+  }
+  // What Podman imports has no folder yet.
+  plan.folder = operation == Operation::restore && !ready.archive.empty() ? ready.unpacked.path() : ready.work;
+  plan.environment = {"LOCKSTEP_ROUND=" + context.round.value, "LOCKSTEP_GROUP=" + context.group.value,
+                      "LOCKSTEP_MEMBER=" + member.id.value, "LOCKSTEP_OPERATION=" + std::string(to_string(operation)),
+                      "LOCKSTEP_IMAGES=" + ready.images};
+  if (operation == Operation::dump) plan.environment.push_back("LOCKSTEP_PID=" + std::to_string(ready.pid));
+  return plan;
+}
+
+/// The deadlines are for CRIU and the agents; commands have their own bounds, and come on top.
+void make_room(RoundPlan& plan) {
+  milliseconds prepare{};
+  milliseconds frozen{};
+  for (const PlannedCommands& own : plan.own_commands) {
+    prepare = std::max(prepare, longest(own.commands, CommandMoment::prepare));
+    frozen = std::max(frozen, longest(own.commands, CommandMoment::frozen));
+  }
+  plan.open.deadlines.prepare_ms += static_cast<std::uint32_t>(prepare.count());
+  plan.open.deadlines.commit_ms += static_cast<std::uint32_t>(frozen.count());
+}
+
 RoundPlan make_plan(Operation operation, const GroupOptions& options, const GroupFile& group,
                     const Preflight& preflight, const std::string& broker, RoundId round) {
   RoundPlan plan{std::move(round), group.group, {}, {}};
@@ -46,11 +74,14 @@ RoundPlan make_plan(Operation operation, const GroupOptions& options, const Grou
   const RoundContext context{plan.round, plan.group, preflight.hook, group.socket_dir, broker};
   for (const ReadyMember& ready : preflight.members) {
     const MemberDriver& driver = driver_of(*ready.member);
-    plan.open.members.push_back(
-        RoundMember{ready.member->id, ready.pod, ready.netns_path, ready.container, ready.member->policy});
+    plan.own_commands.push_back(own_commands(context, operation, ready));
+    plan.open.members.push_back(RoundMember{ready.member->id, ready.pod, ready.netns_path, ready.container,
+                                            ready.member->policy,
+                                            any(plan.own_commands.back().commands, CommandMoment::frozen)});
     plan.commands.push_back(operation == Operation::dump ? driver.dump(context, ready, options.leave_running)
                                                          : driver.restore(context, ready));
   }
+  make_room(plan);
   return plan;
 }
 

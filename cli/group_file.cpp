@@ -22,6 +22,8 @@ constexpr pid_t kMaxPid = 4'194'304;  // the kernel's PID_MAX_LIMIT
 /// A lease much shorter than this would open a pod while its agent only waits for the processor.
 constexpr milliseconds kShortestLease = 1s;
 constexpr milliseconds kLongestWait = 1h;
+/// With the longest deadline less than what a hook waits for its verdict.
+constexpr milliseconds kLongestCommand = 30min;
 /// Options that lockstep gives to CRIU itself: a second, different one would break the round.
 constexpr std::array<std::string_view, 8> kOwnOptions{"--action-script", "--network-lock",  "--images-dir",
                                                       "--tree",          "--leave-running", "--leave-stopped",
@@ -120,6 +122,51 @@ void read_policy(Config& config, ConnectionPolicy& policy) {
   }
 }
 
+/// `before: prepare`, `at: frozen` or `after: resume`: the word in front is there to be read, and has to fit.
+void read_moment(Config& config, CommandMoment& moment) {
+  constexpr std::array<std::string_view, kCommandMoments> kWords{"before", "at", "after"};
+  const auto named = std::ranges::count_if(kWords, [&](std::string_view word) { return config.has(word); });
+  if (named != 1) config.complain({}, "when does it run? One of \"before: prepare\", \"at: frozen\", \"after: resume\"");
+  config.choice("before", moment, {{"prepare", CommandMoment::prepare}});
+  config.choice("at", moment, {{"frozen", CommandMoment::frozen}});
+  config.choice("after", moment, {{"resume", CommandMoment::resume}});
+}
+
+MemberCommand read_command(Config& config, const std::filesystem::path& folder) {
+  MemberCommand command;
+  read_moment(config, command.moment);
+  config.require("run");
+  const bool words = config.is_list("run");
+  config.texts("run", command.argv, true);
+  for (const std::string& word : command.argv) command.text += (command.text.empty() ? "" : " ") + word;
+  if (command.argv.empty()) {
+    config.complain("run", "names no program");
+  } else if (words) {
+    command.argv.front() = program(folder, command.argv.front());
+  } else {
+    command.argv = {"/bin/sh", "-c", command.text};
+  }
+  config.duration("timeout", command.timeout, 100ms, kLongestCommand);
+  enum class On { dump, restore, both } on = On::dump;
+  config.choice("on", on, {{"dump", On::dump}, {"restore", On::restore}, {"both", On::both}});
+  command.on_dump = on != On::restore;
+  command.on_restore = on != On::dump;
+  return command;
+}
+
+void read_commands(Config& config, const std::filesystem::path& folder, std::vector<MemberCommand>& commands) {
+  auto sections = config.sections("commands");
+  if (sections.size() > kMaxCommands) {
+    return config.complain("commands", "a member has at most " + std::to_string(kMaxCommands) + " commands");
+  }
+  for (auto& section : sections) commands.push_back(read_command(section, folder));
+  for (const CommandMoment moment : {CommandMoment::prepare, CommandMoment::frozen}) {
+    if (longest(commands, moment) <= kLongestCommand) continue;
+    config.complain("commands", "those of one moment may take " + format_duration(kLongestCommand) + " together, not " +
+                                    format_duration(longest(commands, moment)));
+  }
+}
+
 /// A process tree: named by its root's pid, and its images by a folder.
 void read_tree(Config& config, const std::filesystem::path& folder, GroupMember& member) {
   if (config.has("pid") && config.has("pidfile")) {
@@ -179,6 +226,7 @@ GroupMember read_member(Config& config, const std::filesystem::path& folder, con
     read_tree(config, folder, member);
   }
   read_policy(config, member.policy);
+  read_commands(config, folder, member.commands);
   return member;
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/commands/member_command.hpp"
 #include "common/ids.hpp"
 #include "common/result.hpp"
 #include "schemas/messages.hpp"
@@ -32,6 +33,7 @@ struct GroupMember {
   std::vector<std::string> podman;          ///< the command; never empty
   std::vector<std::string> podman_options;  ///< of `container checkpoint` and `container restore`
   ConnectionPolicy policy;                  ///< what it says itself; the rest is the group's
+  std::vector<MemberCommand> commands;
 };
 
 struct GroupFile {

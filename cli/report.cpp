@@ -82,6 +82,7 @@ std::string connections_text(const RoundStatus& status) {
     append_count(line, counts.closed.discarded_bytes, "unread bytes discarded with them");
     append_count(line, counts.closed.unsent_bytes, "unsent bytes discarded with them");
     if (!line.empty()) text += "member " + member.id.value + ": " + line + "\n";
+    if (!member.commands.empty()) text += "member " + member.id.value + ":\n" + commands_text(member.commands, false);
     for (const std::string& note : member.notes) text += "member " + member.id.value + ": " + printable(note) + "\n";
   }
   for (const ConnectionDifference& difference : status.differences) {

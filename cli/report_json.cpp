@@ -76,6 +76,18 @@ Json differences_json(const std::vector<ConnectionDifference>& differences) {
   return list;
 }
 
+Json commands_json(const std::vector<CommandResult>& commands) {
+  Json list = Json::array();
+  for (const CommandResult& result : commands) {
+    list.push_back({{"moment", to_string(result.moment)},
+                    {"command", result.command},
+                    {"ok", result.ok},
+                    {"duration_ms", result.duration_ms},
+                    {"output", result.output}});
+  }
+  return list;
+}
+
 /// What the broker knows of a member.
 Json member_json(Operation operation, const MemberStatus& status) {
   return {{"id", status.id.value},
@@ -84,6 +96,7 @@ Json member_json(Operation operation, const MemberStatus& status) {
           {"sockets", status.sockets},
           {"connections", connections_json(status.connections)},
           {"notes", status.notes},
+          {"commands", commands_json(status.commands)},
           {"phases", phases_json(operation, status)},
           {"unlocked_us", time_json(status.unlocked_us)},
           {"detail", text_or_null(status.detail)}};
@@ -96,6 +109,12 @@ Json member_json(Operation operation, const MemberStatus& status, const MemberRe
   json["images"] = member.images;
   json["criu"] = criu_json(member);
   return json;
+}
+
+/// While everybody waited for the commands at the frozen point.
+Json hold_json(const RoundStatus& status) {
+  if (status.hold_begin_us < 0) return nullptr;
+  return {{"begin_us", status.hold_begin_us}, {"end_us", time_json(status.hold_end_us)}};
 }
 
 Json agent_json(const AgentStatus& agent) {
@@ -133,6 +152,7 @@ std::string report_json(const Report& report) {
                {"interrupted", report.outcome.interrupted},
                {"leave_running", status.leave_running},
                {"opened_unix_ms", status.opened_unix_ms},
+               {"commands_frozen", hold_json(status)},
                {"duration_ms", report.outcome.duration.count()},
                {"sync_ms", report.sync.count()},
                {"notes", report.notes},
@@ -181,6 +201,7 @@ std::string round_json(const Message& answer) {
                {"culprit", text_or_null(status.culprit.value)},
                {"leave_running", status.leave_running},
                {"opened_unix_ms", status.opened_unix_ms},
+               {"commands_frozen", hold_json(status)},
                {"differences", differences_json(status.differences)},
                {"members", Json::array()}};
   for (const MemberStatus& member : status.members) {

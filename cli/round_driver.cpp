@@ -19,9 +19,9 @@ constexpr milliseconds kLongestDoubt{3'600'000};
 constexpr std::size_t kLogTail = 64 * 1024;
 constexpr std::size_t kDetail = 1024;
 
-/// How far a round has come: its state, then the number of things that have happened in it. PUB and ROUTER are two ways,
-/// and what comes second may be the older one. The state counts first: a broker that was restarted knows the outcome, and
-/// little of what went before.
+/// How far a round has come: its state, then the number of things that have happened in it. PUB and ROUTER are two
+/// ways, and what comes second may be the older one. The state counts first: a broker that was restarted knows the
+/// outcome, and little of what went before.
 std::pair<int, std::size_t> progress(const RoundStatus& status) {
   const auto passed = [](std::int64_t time) { return std::size_t{time >= 0}; };
   const int state = status.state == RoundState::open ? 0 : status.state == RoundState::committed ? 1 : 2;
@@ -30,14 +30,18 @@ std::pair<int, std::size_t> progress(const RoundStatus& status) {
     for (const auto& times : member.phases) {
       count += passed(times.arrived_us) + passed(times.ready_us) + passed(times.released_us);
     }
-    count += passed(member.unlocked_us) + static_cast<std::size_t>(member.criu != CriuOutcome::running);
+    count += passed(member.unlocked_us) + static_cast<std::size_t>(member.criu != CriuOutcome::running) +
+             member.commands.size();
   }
+  count += passed(status.hold_begin_us) + passed(status.hold_end_us);
   return {state, count};
 }
 
 /// What was known of the members and the newer status does not tell.
 void keep_times(const RoundStatus& former, RoundStatus& status) {
   const auto keep = [](std::int64_t before, std::int64_t& time) { time = time < 0 ? before : time; };
+  keep(former.hold_begin_us, status.hold_begin_us);
+  keep(former.hold_end_us, status.hold_end_us);
   for (std::size_t i = 0; i < status.members.size(); ++i) {
     MemberStatus& member = status.members[i];
     for (std::size_t phase = 0; phase < kPhasesPerRound; ++phase) {
@@ -83,25 +87,79 @@ void RoundDriver::give_up(const std::string& reason) {
 }
 
 RoundOutcome RoundDriver::run() {
-  start_all();
+  runs_.resize(plan_.commands.size());
   next_repeat_ = Clock::now() + kFirstRepeat;
   repeat_after_ = kFirstRepeat;
-  while (!finished()) {
-    display_.update(status_, elapsed());
+  if (commands_.begin(CommandMoment::prepare, {})) display_.note("running the members' commands (prepare)");
+  run_commands();
+  while (!finished()) turn();
+  RoundOutcome outcome{status_, runs_, elapsed(), signals_taken_ > 0, lost_};
+  finish_commands();
+  // What the commands at the end have come to stands in the newer one.
+  outcome.status = status_;
+  display_.update(status_, elapsed());
+  return outcome;
+}
+
+void RoundDriver::turn() {
+  display_.update(status_, elapsed());
+  wait_for_event();
+  take_signals();
+  take_messages();
+  take_ends();
+  run_commands();
+  on_time();
+}
+
+// --- the members' own commands --------------------------------------------------------------------------------------
+
+void RoundDriver::run_commands() {
+  commands_.turn();
+  const bool undecided = status_.state == RoundState::open && lost_.empty();
+  // Without a broker nothing is begun; what has been is up to it when it is back, or to the deadlines.
+  if (status_.state != RoundState::open || !(undecided || started_)) commands_.stop("ended with the round");
+  for (auto& [member, report] : commands_.take_reports()) say(std::move(report), plan_.open.members[member].id);
+  if (!started_ && !undecided) {
+    started_ = true;
+    for (MemberRun& run : runs_) run.detail = "was not started: the round had ended before";
+  }
+  if (!started_ && !commands_.busy() && !commands_.failed()) {
+    started_ = true;
+    start_all();
+  }
+  if (held_ || status_.hold_begin_us < 0 || status_.hold_end_us >= 0 || !undecided) return;
+  held_ = true;
+  if (commands_.begin(CommandMoment::frozen, {})) display_.note("all members stand still: running their commands");
+  next_repeat_ = Clock::now();  // a sign of life, before the first one ends
+}
+
+void RoundDriver::finish_commands() {
+  commands_.stop("ended with the round");
+  (void)commands_.take_reports();
+  const bool committed = status_.state == RoundState::committed || status_.state == RoundState::complete;
+  const std::string outcome = status_.state == RoundState::aborted ? "aborted" : committed ? "committed" : "unknown";
+  if (commands_.begin(CommandMoment::resume, {"LOCKSTEP_OUTCOME=" + outcome}))
+    display_.note("running the members' commands (resume)");
+  const int signals = signals_taken_;
+  std::optional<TimePoint> end;
+  while (commands_.any_process() || !unanswered_.empty()) {
+    commands_.turn();
+    for (auto& [member, report] : commands_.take_reports()) say(std::move(report), plan_.open.members[member].id);
+    if (!commands_.busy() && !end) end = Clock::now() + patience_.answer;
+    if (signals_taken_ > signals) commands_.stop("interrupted by the operator");
+    // Nobody is held up here; that the record is not complete is told by its missing entries.
+    const bool lonely = !lost_.empty() || Clock::now() >= end.value_or(TimePoint::max());
+    if (lonely && !commands_.any_process()) break;
     wait_for_event();
     take_signals();
     take_messages();
-    take_ends();
-    on_time();
+    if (Clock::now() >= next_repeat_) repeat_questions();
   }
-  display_.update(status_, elapsed());
-  return RoundOutcome{status_, runs_, elapsed(), signals_taken_ > 0, lost_};
 }
 
 // --- CRIU -----------------------------------------------------------------------------------------------------------
 
 void RoundDriver::start_all() {
-  runs_.resize(plan_.commands.size());
   for (std::size_t i = 0; i < plan_.commands.size(); ++i) {
     // The log of an earlier try would explain a failure of this one.
     (void)remove_file(plan_.commands[i].log);
@@ -161,6 +219,13 @@ void RoundDriver::repeat_questions() {
   for (auto& question : unanswered_) broker_.send(question);
   auto get = message(GetRound{}, {});
   broker_.send(get);
+  if (held_ && status_.hold_end_us < 0) {
+    for (const std::size_t member : commands_.running()) {
+      auto alive =
+          message(CommandReport{CommandMoment::frozen, CommandState::running, {}}, plan_.open.members[member].id);
+      broker_.send(alive);
+    }
+  }
   repeat_after_ = std::min(2 * repeat_after_, kLastRepeat);
   next_repeat_ = Clock::now() + repeat_after_;
 }
@@ -246,7 +311,9 @@ void RoundDriver::wait_for_event() {
   for (const auto& process : processes_) {
     if (process) items.push_back({nullptr, process->pidfd(), ZMQ_POLLIN, 0});
   }
-  auto wait = std::chrono::ceil<milliseconds>(next_repeat_ - Clock::now());
+  commands_.add_to(items);
+  const TimePoint due = std::min(next_repeat_, commands_.next_deadline().value_or(next_repeat_));
+  auto wait = std::chrono::ceil<milliseconds>(due - Clock::now());
   if (display_.is_live()) wait = std::min(wait, kRedraw);
   try {
     zmq::poll(items, std::clamp(wait, milliseconds(0), kLastRepeat));

@@ -5,7 +5,11 @@
 /// it can wait without an end:
 ///   - what the broker has not answered is sent again, after 200 ms first and each second in the end;
 ///   - a broker that says nothing for 5 s is lost: its hooks fail closed, and we wait for the CRIUs alone;
-///   - a CRIU that outlives its round by 30 s is terminated, and killed 5 s later.
+///   - a CRIU that outlives its round by 30 s is terminated, and killed 5 s later;
+///   - the members' own commands end with their timeouts, and with the round.
+///
+///   commands (prepare) -> CRIUs -> commands (frozen), when the broker says that all are dumped -> round over, CRIUs
+///   ended -> commands (resume), whatever has become of the round
 #pragma once
 
 #include <optional>
@@ -13,6 +17,7 @@
 #include <vector>
 
 #include "cli/broker_client.hpp"
+#include "cli/commands/command_runner.hpp"
 #include "cli/criu_process.hpp"
 #include "cli/display.hpp"
 #include "common/clock.hpp"
@@ -25,7 +30,8 @@ struct RoundPlan {
   RoundId round;
   GroupId group;
   OpenRound open;
-  std::vector<CriuCommand> commands;  ///< one for each of open.members, in their order
+  std::vector<CriuCommand> commands;               ///< one for each of open.members, in their order
+  std::vector<PlannedCommands> own_commands = {};  ///< the members' own, in the same order; empty: nobody has any
 };
 
 /// How long the driver waits; tests wait less.
@@ -56,17 +62,25 @@ class RoundDriver {
   /// `signals`: what interrupts the round (common/signals.hpp), blocked before libzmq has made its threads.
   RoundDriver(BrokerClient& broker, const RoundPlan& plan, Display& display, const Fd& signals,
               RoundPatience patience = {})
-      : broker_(broker), plan_(plan), display_(display), signals_(signals), patience_(patience) {}
+      : broker_(broker),
+        plan_(plan),
+        display_(display),
+        signals_(signals),
+        patience_(patience),
+        commands_(plan.own_commands) {}
 
   /// Opens the round. refused or unavailable: there is no round, and nothing has been started.
   [[nodiscard]] Result<void> open();
   /// Ends an opened round in which nothing has been started yet.
   void give_up(const std::string& reason);
-  /// Starts the CRIUs of an opened round and sees it to its end.
+  /// Runs commands and CRIUs of an opened round and sees it to its end.
   [[nodiscard]] RoundOutcome run();
 
  private:
+  void turn();
   void start_all();
+  void run_commands();
+  void finish_commands();
   void wait_for_event();
   void take_messages();
   void take_status(const Message& message);
@@ -99,6 +113,9 @@ class RoundDriver {
   RoundStatus status_;
   std::vector<std::optional<CriuProcess>> processes_;  ///< none: not started, or reaped
   std::vector<MemberRun> runs_;
+  CommandRunner commands_;
+  bool started_ = false;                    ///< CRIUs are, or will never be
+  bool held_ = false;                       ///< the commands at the frozen point have been begun
   std::vector<Message> unanswered_;         ///< results and aborts; kept until the broker has answered
   std::optional<TimePoint> waiting_since_;  ///< for CRIUs only: the round is over or the broker lost
   std::optional<TimePoint> terminated_;

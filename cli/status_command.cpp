@@ -9,6 +9,7 @@
 
 #include "cli/broker_address.hpp"
 #include "cli/broker_client.hpp"
+#include "cli/commands/member_command.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/report_json.hpp"
 #include "cli/text_table.hpp"
@@ -116,6 +117,7 @@ std::string round_text(const Message& answer, const TimelineStyle& style) {
   for (const MemberStatus& member : status.members) {
     if (!member.detail.empty()) text += "\nmember " + member.id.value + ": " + one_line(member.detail) + "\n";
     for (const std::string& note : member.notes) text += "\nmember " + member.id.value + ": " + one_line(note) + "\n";
+    if (!member.commands.empty()) text += "\nmember " + member.id.value + ":\n" + commands_text(member.commands, true);
   }
   for (const ConnectionDifference& difference : status.differences) {
     text += "\nmember " + difference.member.value + ": " + printable(difference.connection) + ": expected " +

@@ -211,6 +211,11 @@ Result<Config> Config::parse(const std::string& yaml, std::string name) {
 
 bool Config::has(std::string_view key) const { return mapping_->find(key).has_value(); }
 
+bool Config::is_list(std::string_view key) const {
+  const auto entry = mapping_->find(key);
+  return entry && entry->value.IsSequence();
+}
+
 void Config::require(std::string_view key) {
   if (!mapping_->ask(key)) complain({}, "the key " + in_quotes(key) + " is missing");
 }

@@ -64,6 +64,8 @@ class Config {
 
   /// The key is there, with a value or without. Does not make the key known.
   [[nodiscard]] bool has(std::string_view key) const;
+  /// The key's value is a list. Does not make the key known.
+  [[nodiscard]] bool is_list(std::string_view key) const;
   /// An absent key is a mistake.
   void require(std::string_view key);
 

@@ -112,6 +112,8 @@ constexpr std::uint64_t last(Verdict) { return static_cast<std::uint64_t>(Verdic
 constexpr std::uint64_t last(Role) { return static_cast<std::uint64_t>(Role::client); }
 constexpr std::uint64_t last(RoundState) { return static_cast<std::uint64_t>(RoundState::aborted); }
 constexpr std::uint64_t last(CriuOutcome) { return static_cast<std::uint64_t>(CriuOutcome::failed); }
+constexpr std::uint64_t last(CommandMoment) { return static_cast<std::uint64_t>(CommandMoment::resume); }
+constexpr std::uint64_t last(CommandState) { return static_cast<std::uint64_t>(CommandState::failed); }
 constexpr std::uint64_t last(TcpState) { return static_cast<std::uint64_t>(TcpState::new_syn_recv); }
 constexpr std::uint64_t last(ConnectionLabel) { return static_cast<std::uint64_t>(ConnectionLabel::ambiguous); }
 constexpr std::uint64_t last(Doubt) { return static_cast<std::uint64_t>(Doubt::peer_unseen); }

@@ -64,6 +64,15 @@ std::string_view to_string(CriuOutcome outcome) {
   return "?";
 }
 
+std::string_view to_string(CommandMoment moment) {
+  switch (moment) {
+    case CommandMoment::prepare: return "prepare";
+    case CommandMoment::frozen: return "frozen";
+    case CommandMoment::resume: return "resume";
+  }
+  return "?";
+}
+
 std::string_view to_string(TcpState state) {
   constexpr std::array<std::string_view, 13> kNames{"?",         "established", "syn-sent", "syn-recv", "fin-wait-1",
                                                     "fin-wait-2", "time-wait",  "close",    "close-wait", "last-ack",
@@ -77,7 +86,7 @@ std::string_view type_name(const Body& body) {
       "Hello",     "Welcome",    "Heartbeat",    "Refused",  "HookEvent", "HookGone",    "Order",        "Release",
       "Pending",   "Ready",      "OpenRound",    "AbortRound", "MemberResult", "GetRound", "GetStatus",
       "RoundStatus", "BrokerStatus", "Alive", "Store",    "Stored",    "Answer",
-      "GetHistory", "History",   "CriuGone"};
+      "GetHistory", "History",   "CriuGone", "CommandReport"};
   return kNames[body.index()];
 }
 

@@ -211,7 +211,10 @@ struct RoundMember {
   std::string netns_path;                 ///< for a node agent; may be empty
   std::string container;                  ///< container id or a prefix of it; may be empty
   ConnectionPolicy policy{};              ///< what differs from the round's
-  static auto fields(auto& self) { return std::tie(self.id, self.pod, self.netns_path, self.container, self.policy); }
+  bool frozen_commands = false;           ///< the client has commands for the frozen point: no vote before they are done
+  static auto fields(auto& self) {
+    return std::tie(self.id, self.pod, self.netns_path, self.container, self.policy, self.frozen_commands);
+  }
 };
 
 /// Begins a round. The opener makes the id, so that a repeated OpenRound opens nothing twice. Answer: RoundStatus.
@@ -238,6 +241,34 @@ struct MemberResult {
   bool ok = false;
   std::string detail;                     ///< where !ok: the last lines that explain it
   static auto fields(auto& self) { return std::tie(self.ok, self.detail); }
+};
+
+/// When a member's own commands run: before CRIU is started; when every member has been dumped (or restored), and
+/// before any vote; when the round is over.
+enum class CommandMoment : std::uint8_t { prepare, frozen, resume };
+inline constexpr std::size_t kCommandMoments = 3;
+
+enum class CommandState : std::uint8_t { running, succeeded, failed };
+
+/// How one command of a member has ended.
+struct CommandResult {
+  CommandMoment moment = CommandMoment::prepare;
+  std::string command;
+  bool ok = false;
+  std::uint32_t duration_ms = 0;
+  std::string output;                     ///< the end of what it has printed; where !ok preceded by how it ended
+  static auto fields(auto& self) {
+    return std::tie(self.moment, self.command, self.ok, self.duration_ms, self.output);
+  }
+};
+
+/// How far the commands of one member (the envelope's) have come. `running` is said again and again while commands at
+/// the frozen point run, as a sign of life; the other two once for each moment. Answer: RoundStatus.
+struct CommandReport {
+  CommandMoment moment = CommandMoment::prepare;
+  CommandState state = CommandState::running;
+  std::vector<CommandResult> commands;    ///< where not running: all that have been run
+  static auto fields(auto& self) { return std::tie(self.moment, self.state, self.commands); }
 };
 
 /// Asks for the envelope's round, or with an empty round id for the group's newest. Answer: RoundStatus or Refused.
@@ -284,9 +315,10 @@ struct MemberStatus {
   std::string detail;
   ConnectionCounts connections{};         ///< once its sockets have been labelled
   std::vector<std::string> notes{};
+  std::vector<CommandResult> commands{};
   static auto fields(auto& self) {
     return std::tie(self.id, self.pod, self.agent, self.phases, self.unlocked_us, self.sockets, self.criu, self.detail,
-                    self.connections, self.notes);
+                    self.connections, self.notes, self.commands);
   }
 };
 
@@ -301,9 +333,14 @@ struct RoundStatus {
   std::int64_t opened_unix_ms = 0;
   std::vector<MemberStatus> members;
   std::vector<ConnectionDifference> differences{};  ///< of a restore; the first kMaxDifferences
+  /// When every member had come to its vote and the commands at the frozen point were to run, and when all were done:
+  /// microseconds since the opening, -1 where that has not been. The client runs them when it sees the first without
+  /// the second in an open round.
+  std::int64_t hold_begin_us = -1;
+  std::int64_t hold_end_us = -1;
   static auto fields(auto& self) {
     return std::tie(self.operation, self.leave_running, self.state, self.phase, self.reason, self.culprit,
-                    self.opened_unix_ms, self.members, self.differences);
+                    self.opened_unix_ms, self.members, self.differences, self.hold_begin_us, self.hold_end_us);
   }
 };
 
@@ -399,7 +436,7 @@ struct Answer {
 using Body = std::variant<Hello, Welcome, Heartbeat, Refused, HookEvent, HookGone, Order, Release, Pending, Ready,
                           OpenRound, AbortRound, MemberResult, GetRound, GetStatus, RoundStatus, BrokerStatus,
                           Alive, Store, Stored, Answer, GetHistory, History,
-                          CriuGone>;
+                          CriuGone, CommandReport>;
 
 /// A message: what it concerns, its number, and its body.
 struct Message {
@@ -414,6 +451,10 @@ struct Message {
 
 /// The most differences that a status carries: who has more has another problem.
 inline constexpr std::size_t kMaxDifferences = 100;
+/// Bytes of a command's output that are kept with the round.
+inline constexpr std::size_t kCommandOutput = 1024;
+/// The most commands of one member.
+inline constexpr std::size_t kMaxCommands = 16;
 
 /// PUB topics: the first frame of a published message.
 inline constexpr std::string_view kReleaseTopic = "release";
@@ -454,6 +495,7 @@ inline constexpr std::string_view kMemberFile = "lockstep.member";
 [[nodiscard]] std::string_view to_string(Verdict verdict);
 [[nodiscard]] std::string_view to_string(Role role);
 [[nodiscard]] std::string_view to_string(RoundState state);
+[[nodiscard]] std::string_view to_string(CommandMoment moment);
 [[nodiscard]] std::string_view to_string(CriuOutcome outcome);
 [[nodiscard]] std::string_view to_string(TcpState state);
 /// The message type's name: "HookEvent".

@@ -23,7 +23,7 @@ bool is_theirs(Role role, const Body& body) {
   const bool of_agents = std::holds_alternative<HookEvent>(body) || std::holds_alternative<HookGone>(body) ||
                          std::holds_alternative<CriuGone>(body) || std::holds_alternative<Ready>(body);
   const bool of_clients = std::holds_alternative<OpenRound>(body) || std::holds_alternative<AbortRound>(body) ||
-                          std::holds_alternative<MemberResult>(body);
+                          std::holds_alternative<MemberResult>(body) || std::holds_alternative<CommandReport>(body);
   return role == Role::client ? !of_agents : !of_clients;
 }
 
@@ -368,6 +368,7 @@ void BrokerCore::on(const Sender& from, const OpenRound& open) {
                                    " of group " + message.group.value + ", " + std::to_string(open.members.size()) +
                                    " members");
   Round& round = take_in(std::move(begin), from.now);
+  round.set_client(from.id);
   touched(round, RoundState::open, from.now, from.out);
   answer_status(from, round);
 }
@@ -390,20 +391,33 @@ void BrokerCore::on(const Sender& from, const AbortRound& abort) {
   answer_status(from, *round);
 }
 
-void BrokerCore::on(const Sender& from, const MemberResult& result) {
+template <class Tell>
+void BrokerCore::take_client_word(const Sender& from, const Tell& tell) {
   Round* round = find(from.message.round);
-  if (round == nullptr) return on_late_result(from, result);
-  if (!round->has_member(from.message.member)) {
+  if (round == nullptr || !round->has_member(from.message.member)) {
     return refuse(from, "no round " + from.message.round.value + " with member " + from.message.member.value);
   }
   const RoundState before = round->state();
-  round->on_member_result(from.message.member, result, from.now, from.out);
+  tell(*round);
   touched(*round, before, from.now, from.out);
-  // How CRIU ended is often told after the round's end.
+  // How CRIU or a command ended is often told after the round's end.
   if (round->over() && before == round->state()) {
     from.out.archive(Message{round->id(), round->group(), {}, 0, round->status()});
   }
   answer_status(from, *round);
+}
+
+void BrokerCore::on(const Sender& from, const MemberResult& result) {
+  if (find(from.message.round) == nullptr) return on_late_result(from, result);
+  take_client_word(from, [&](Round& round) {
+    round.on_member_result(from.message.member, result, from.now, from.out);
+  });
+}
+
+void BrokerCore::on(const Sender& from, const CommandReport& report) {
+  take_client_word(from, [&](Round& round) {
+    round.on_command_report(from.message.member, report, from.id, directory_, from.now, from.out);
+  });
 }
 
 void BrokerCore::on_late_result(const Sender& from, const MemberResult& result) {

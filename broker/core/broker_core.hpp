@@ -73,6 +73,7 @@ class BrokerCore {
   void on(const Sender& from, const MemberResult& result);
   /// Of a round that is not in memory any more: into its last word in the journal.
   void on_late_result(const Sender& from, const MemberResult& result);
+  void on(const Sender& from, const CommandReport& report);
   void on(const Sender& from, const GetRound& get);
   void on(const Sender& from, const GetStatus& get);
   void on(const Sender& from, const GetHistory& get);
@@ -84,6 +85,9 @@ class BrokerCore {
   /// What is to be said about a round that is not in memory: its outcome, that it was never decided, or (the journal
   /// can't be read) nothing.
   [[nodiscard]] std::optional<Message> past_verdict(const RoundId& id) const;
+  /// Tells a round what its client says of one member, and answers with the round's status.
+  template <class Tell>
+  void take_client_word(const Sender& from, const Tell& tell);
   void answer(const Sender& from, Body body);
   void refuse(const Sender& from, std::string reason);
   /// Why this peer may not say this, or nothing.

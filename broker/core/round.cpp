@@ -25,6 +25,13 @@ std::vector<MemberId> ids_of(const OpenRound& plan) {
   return ids;
 }
 
+std::vector<bool> frozen_commands_of(const OpenRound& plan) {
+  std::vector<bool> has;
+  has.reserve(plan.members.size());
+  for (const RoundMember& member : plan.members) has.push_back(member.frozen_commands);
+  return has;
+}
+
 bool starts_with_either(const std::string& a, const std::string& b) {
   return !a.empty() && !b.empty() && (a.starts_with(b) || b.starts_with(a));
 }
@@ -49,7 +56,7 @@ std::optional<std::string> check_plan(const OpenRound& plan) {
 
 Round::Round(JournalRound begin, Journal& journal, TimePoint now)
     : journal_(journal), id_(std::move(begin.id)), group_(std::move(begin.group)), plan_(std::move(begin.plan)),
-      book_(plan_), records_(ids_of(plan_)), opened_(now), opened_unix_ms_(begin.opened_unix_ms) {
+      book_(plan_), records_(ids_of(plan_)), hold_(frozen_commands_of(plan_)), opened_(now), opened_unix_ms_(begin.opened_unix_ms) {
   members_.reserve(plan_.members.size());
   for (RoundMember& member : std::exchange(plan_.members, {})) {
     index_.emplace(member.id, members_.size());
@@ -91,6 +98,7 @@ void Round::on_hook_event(const MemberId& id, const HookEvent& event, const Peer
   if (times.arrived_us < 0) times.arrived_us = since_opened_us(now);
   if (!event.socket_inodes.empty()) member.socket_inodes = event.socket_inodes;
   if (member.ready[phase_index_]) return answer_again(member, at, from, sequence, now, out);
+  if (phase_index_ == kCommit && !hold_.done()) return hold(member, from, sequence, now, out);
   order(member, directory, now, out);
 }
 
@@ -117,6 +125,7 @@ void Round::on_ready(const MemberId& id, const Ready& ready, const PeerId& from,
   // An agent cannot be ahead of the barrier, nor of its member's hook: not an answer to an order of ours. Only the last
   // share of a lock may be given back unasked.
   if (at > phase_index_ || (at != kFinal && member.times[at].arrived_us < 0)) return;
+  if (at == kCommit && !hold_.done()) return;
   if (at < phase_index_ || member.ready[at]) return answer_again(member, at, from, sequence, now, out);
   if (!ready.ok) {
     reason_ = "unlock failed: " + ready.reason;
@@ -174,6 +183,30 @@ void Round::on_member_result(const MemberId& id, const MemberResult& result, Tim
   }
   // CRIU is done: after dump-and-kill it runs no network-unlock, and there is nothing left that the lock could protect.
   if (phase_index_ == kFinal && !member.ready[kFinal]) order_unlock(member, now, out);
+}
+
+void Round::on_command_report(const MemberId& id, const CommandReport& report, const PeerId& from,
+                              const Directory& directory, TimePoint now, Outbox& out) {
+  Member& member = *find(id);
+  client_ = from;
+  if (report.moment == CommandMoment::frozen) hold_.heard(now);
+  const bool told = member.commands_told[static_cast<std::size_t>(report.moment)];
+  if (report.state == CommandState::running || told) return;
+  member.commands_told[static_cast<std::size_t>(report.moment)] = true;
+  const std::size_t room = kMaxCommands - std::min(member.commands.size(), kMaxCommands);
+  member.commands.insert(member.commands.end(), report.commands.begin(),
+                         report.commands.begin() + static_cast<std::ptrdiff_t>(std::min(room, report.commands.size())));
+  if (state_ != RoundState::open) return;
+  if (report.state == CommandState::failed) {
+    const std::string what = report.commands.empty() ? "" : " `" + report.commands.back().command + "`: " +
+                                                                report.commands.back().output;
+    return abort("command (" + std::string(to_string(report.moment)) + ") failed" + what, id, now, out);
+  }
+  if (report.moment != CommandMoment::frozen || !hold_.succeeded(index_.at(id), now)) return;
+  hold_end_us_ = since_opened_us(now);
+  for (Member& each : members_) {
+    if (state_ == RoundState::open) order(each, directory, now, out);
+  }
 }
 
 void Round::on_peer_lost(const PeerId& peer, const std::string& name, const std::string& why, TimePoint now,
@@ -237,7 +270,13 @@ void Round::on_hello_again(const PeerId& peer, const std::string& name, TimePoin
 }
 
 void Round::on_deadline(TimePoint now, Outbox& out) {
-  if (over() || now < phase_deadline_) return;
+  if (over()) return;
+  if (const auto silent = hold_.deadline(); silent && now >= *silent && state_ == RoundState::open) {
+    return abort("the client has not been heard for " + std::to_string(kClientSilence.count()) +
+                     " ms while its members' commands had to run; was it killed?",
+                 {}, now, out);
+  }
+  if (now < phase_deadline_) return;
   if (in_doubt()) return take_back(now, out);
   std::string missing;
   MemberId first;
@@ -247,10 +286,12 @@ void Round::on_deadline(TimePoint now, Outbox& out) {
     if (first.empty()) first = member.plan.id;
     if (++count > 5) continue;
     const bool arrived = member.times[phase_index_].arrived_us >= 0;
+    const bool held = phase_index_ == kCommit && !hold_.done();
     missing += (missing.empty() ? "" : ", ") + member.plan.id.value +
                (!member.owner_name.empty() && member.owner.empty() ? " (its agent " + member.owner_name + " was lost)"
-                : arrived ? " (its agent " + member.owner_name + " has not answered)"
-                          : " (its hook has not come)");
+                : !arrived ? " (its hook has not come)"
+                : held     ? " (its commands have not ended)"
+                           : " (its agent " + member.owner_name + " has not answered)");
   }
   if (count > 5) missing += " and " + std::to_string(count - 5) + " more";
   const auto limit = std::chrono::duration_cast<milliseconds>(phase_limit(phase_index_)).count();
@@ -355,6 +396,15 @@ void Round::order(Member& member, const Directory& directory, TimePoint now, Out
     member.owner_name = owner->hello.name;
   }
   out.send(owner->id, message(member.plan.id, 0, make_order(member, phase())));
+}
+
+void Round::hold(const Member& member, const PeerId& to, std::uint64_t sequence, TimePoint now, Outbox& out) {
+  if (hold_.arrived(index_.at(member.plan.id), now)) {
+    hold_begin_us_ = since_opened_us(now);
+    // Tasks stand still: the client is told now, and finds it in every later status if this one gets lost.
+    if (!client_.empty()) out.send(client_, message({}, 0, status()));
+  }
+  answer_again(member, kCommit, to, sequence, now, out);
 }
 
 void Round::order_unlock(Member& member, TimePoint now, Outbox& out) {
@@ -557,7 +607,7 @@ Duration Round::phase_limit(std::size_t at) const {
 
 std::optional<TimePoint> Round::deadline() const {
   if (over()) return std::nullopt;
-  return phase_deadline_;
+  return std::min(phase_deadline_, hold_.deadline().value_or(phase_deadline_));
 }
 
 std::optional<MemberId> Round::member_of_container(const std::string& container) const {
@@ -579,12 +629,15 @@ RoundStatus Round::status() const {
                      .culprit = culprit_,
                      .opened_unix_ms = opened_unix_ms_,
                      .members = {},
-                     .differences = differences_};
+                     .differences = differences_,
+                     .hold_begin_us = hold_begin_us_,
+                     .hold_end_us = hold_end_us_};
   status.members.reserve(members_.size());
   for (std::size_t place = 0; place < members_.size(); ++place) {
     const Member& member = members_[place];
     status.members.push_back({member.plan.id, member.plan.pod, member.owner_name, member.times, member.unlocked_us,
-                              member.socket_count, member.criu, member.detail, book_.counts(place), member.notes});
+                              member.socket_count, member.criu, member.detail, book_.counts(place), member.notes,
+                              member.commands});
   }
   return status;
 }

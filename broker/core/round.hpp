@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "broker/core/command_hold.hpp"
 #include "broker/core/connection_book.hpp"
 #include "broker/core/directory.hpp"
 #include "broker/core/journal.hpp"
@@ -36,6 +37,9 @@ class Round {
   /// `from` is the agent that has carried its hooks: pids are a machine's own.
   void on_criu_gone(const CriuGone& gone, const PeerId& from, TimePoint now, Outbox& out);
   void on_member_result(const MemberId& member, const MemberResult& result, TimePoint now, Outbox& out);
+  /// `from` is the client that runs the commands.
+  void on_command_report(const MemberId& member, const CommandReport& report, const PeerId& from,
+                         const Directory& directory, TimePoint now, Outbox& out);
   void on_peer_lost(const PeerId& peer, const std::string& name, const std::string& why, TimePoint now, Outbox& out);
   /// An agent that has just started has found the lock that its former life had armed for this round. What is undecided
   /// ends; of a decided round it gets the orders back that it needs to see it through.
@@ -46,6 +50,9 @@ class Round {
   void on_deadline(TimePoint now, Outbox& out);
   /// Ends an undecided round; after the decision, and while that is in doubt, it changes nothing.
   void abort(const std::string& reason, const MemberId& culprit, TimePoint now, Outbox& out);
+
+  /// Who has opened it, and is told at once when there is something for it to do.
+  void set_client(const PeerId& client) { client_ = client; }
 
   [[nodiscard]] const RoundId& id() const { return id_; }
   [[nodiscard]] const GroupId& group() const { return group_; }
@@ -94,6 +101,8 @@ class Round {
     std::uint64_t criu_start = 0;
     CriuOutcome criu = CriuOutcome::running;
     std::string detail;
+    std::vector<CommandResult> commands;
+    std::array<bool, kCommandMoments> commands_told{};
   };
 
   [[nodiscard]] Phase phase() const { return phases_of(plan_.operation)[phase_index_]; }
@@ -109,6 +118,8 @@ class Round {
   [[nodiscard]] std::optional<std::string> objection(Member& member, const HookEvent& event);
   [[nodiscard]] std::optional<std::string> record_objection(Member& member, const HookEvent& event);
   void order(Member& member, const Directory& directory, TimePoint now, Outbox& out);
+  /// The member has come to its vote, and commands have to run before anybody votes.
+  void hold(const Member& member, const PeerId& to, std::uint64_t sequence, TimePoint now, Outbox& out);
   [[nodiscard]] Order make_order(const Member& member, Phase phase) const;
   /// The round with the pods as they are known by now.
   [[nodiscard]] JournalRound journal_entry() const;
@@ -139,6 +150,10 @@ class Round {
   ConnectionBook book_;
   RecordWriter records_;
   std::vector<ConnectionDifference> differences_;
+  CommandHold hold_;
+  std::int64_t hold_begin_us_ = -1;
+  std::int64_t hold_end_us_ = -1;
+  PeerId client_;                  ///< may be gone
   std::vector<Member> members_;
   std::unordered_map<MemberId, std::size_t> index_;
   bool taken_over_ = false;

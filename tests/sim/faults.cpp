@@ -9,7 +9,8 @@ namespace {
 constexpr std::array<const char*, kFaultKinds> kNames{"broker crash", "broker pause", "agent crash",     "agent stop",
                                                       "agent pause",  "hook kill",    "hook pause",      "CRIU kill",
                                                       "CRIU failure", "disk full",    "journal failure", "pod failure",
-                                                      "cut",          "storm",        "operator's abort"};
+                                                      "cut",          "storm",        "operator's abort",
+                                                      "command failure", "command silence"};
 
 /// Shorter and longer than everything that somebody waits for.
 Duration draw_length(Dice& dice, const Setting& setting) {

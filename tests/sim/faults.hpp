@@ -26,8 +26,10 @@ enum class FaultKind : std::uint8_t {
   cut,              ///< agent `target` and the broker don't hear one another, `detail` tells which directions and how
   storm,            ///< messages get lost, doubled and slow; `detail` in thousandths
   operator_abort,
+  command_failure,   ///< the next commands of member `target` fail
+  command_silence,   ///< the client says nothing of commands for `length`, as if it were dead
 };
-inline constexpr int kFaultKinds = static_cast<int>(FaultKind::operator_abort) + 1;
+inline constexpr int kFaultKinds = static_cast<int>(FaultKind::command_silence) + 1;
 
 struct Fault {
   int step = 0;

@@ -43,7 +43,24 @@ std::string Invariants::name(const Share& share) const {
 void Invariants::opened(const RoundId& id, Operation operation, const std::vector<int>& members) {
   Round& round = rounds_[id];
   round.operation = operation;
-  for (const int member : members) round.shares.push_back({member, false, std::nullopt});
+  for (const int member : members) {
+    const bool commands = setting_.members[static_cast<std::size_t>(member)].commands;
+    round.shares.push_back({member, false, commands, std::nullopt});
+  }
+}
+
+void Invariants::command_done(const RoundId& id, const MemberId& member) {
+  Round* round = find(id);
+  if (round == nullptr) return;
+  for (Share& share : round->shares) {
+    if (name(share) == member.value) share.commands_left = false;
+  }
+}
+
+void Invariants::check_hold(const RoundId& id, const Round& round) {
+  for (const Share& share : round.shares) {
+    if (share.commands_left) fail("the hold", "round " + id.value + " goes to its vote before the commands of " + name(share));
+  }
 }
 
 void Invariants::leaves_agent(const Message& message) {
@@ -58,6 +75,8 @@ void Invariants::leaves_agent(const Message& message) {
 void Invariants::leaves_broker(const Message& message) {
   const auto* release = std::get_if<Release>(&message.body);
   Round* round = find(message.round);
+  const auto* order = std::get_if<Order>(&message.body);
+  if (order != nullptr && round != nullptr && order->phase == Phase::commit) check_hold(message.round, *round);
   if (release == nullptr || round == nullptr) return;
   if (release->verdict == Verdict::go) return check_go(message.round, *round, *release);
   // An abort that names a member and ends nothing is the answer to a hook that is not the round's.
@@ -93,6 +112,7 @@ void Invariants::decided(const RoundId& id, const std::vector<Images>& images) {
     }
   }
   check_cut(id, *round);
+  check_hold(id, *round);
   check_one_end(id, *round);
 }
 

@@ -17,6 +17,8 @@
 ///   for;
 ///              so does what an agent is ordered to do in a pod. (Excepted: network-unlock of a hook that does not know
 ///              its round. CRIU ignores its exit.)
+///   the hold   No order to vote leaves the broker, and no round is decided, before the commands at the frozen point of
+///              all its members have succeeded.
 ///   leases     A lock whose agent is dead is gone when its lease is over.
 ///   an answer  No hook lives longer than its limit.
 #pragma once
@@ -46,6 +48,8 @@ class Invariants {
   Invariants(const Setting& setting, const Kernel& kernel) : setting_(setting), kernel_(kernel) {}
 
   void opened(const RoundId& round, Operation operation, const std::vector<int>& members);
+  /// The commands of a member at the frozen point have succeeded.
+  void command_done(const RoundId& round, const MemberId& member);
   void leaves_broker(const Message& message);
   void leaves_agent(const Message& message);
   void reaches_agent(const Message& message);
@@ -69,6 +73,7 @@ class Invariants {
   struct Share {
     int member = 0;
     bool voted = false;
+    bool commands_left = false;  ///< at the frozen point
     std::optional<HookEnd> commit;  ///< of its post-dump or post-restore; an abort by its own limit is none
   };
   struct Round {
@@ -83,6 +88,7 @@ class Invariants {
   [[nodiscard]] std::string name(const Share& share) const;
   void check_go(const RoundId& id, Round& round, const Release& release);
   void check_cut(const RoundId& id, const Round& round);
+  void check_hold(const RoundId& id, const Round& round);
   void check_one_end(const RoundId& id, const Round& round);
 
   const Setting& setting_;

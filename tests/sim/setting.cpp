@@ -106,6 +106,9 @@ Setting draw_setting(Dice& dice, int members) {
   for (MemberSetting& member : setting.members) member.by_relay = member.by_relay && setting.relays;
   constexpr std::array<int, 3> kLeases{12'000, 13'000, 15'000};
   setting.lease = milliseconds(kLeases[static_cast<std::size_t>(dice.below(3))]);
+  if (dice.one_in(3)) {
+    for (MemberSetting& member : setting.members) member.commands = dice.one_in(2);
+  }
   return setting;
 }
 

@@ -18,6 +18,7 @@ struct MemberSetting {
   int pod = 0;
   std::string container;
   bool by_relay = false;  ///< its hooks can't see the agent of their pod
+  bool commands = false;  ///< has commands at the frozen point
   SocketTable sockets;
 };
 

@@ -41,6 +41,7 @@ World::World(Setting setting, std::uint64_t seed, Trace& trace)
       disk_full_(setting_.members.size()) {
   network_.instant = setting_.instant;
   for (const PodId& pod : setting_.pods) kernel_.add_pod(pod);
+  client_.on_command_done = [this](const RoundId& round, const MemberId& member) { rules_.command_done(round, member); };
   for (const GroupId& group : setting_.groups) set_tasks(group, true);
   start_broker();
   network_.attach(kClient, now_);
@@ -60,15 +61,18 @@ RoundId World::open_round(const GroupId& group, Operation operation, bool leave_
   RoundId round("r-" + std::to_string(next_round_++));
   OpenRound open{operation, leave_running, {}, setting_.deadlines, static_cast<std::uint32_t>(setting_.lease.count())};
   const std::vector<int> members = setting_.members_of(group);
+  std::vector<Duration> takes;
   for (const int number : members) {
     const MemberSetting& member = setting_.members[static_cast<std::size_t>(number)];
     const PodId& pod = setting_.pods[static_cast<std::size_t>(member.pod)];
-    open.members.push_back({member.id, pod, {}, member.container.substr(0, 12), {}});
+    open.members.push_back({member.id, pod, {}, member.container.substr(0, 12), {}, member.commands});
+    takes.push_back(member.commands ? dice_.between(milliseconds(1), milliseconds(dice_.one_in(4) ? 2'000 : 100))
+                                    : Duration{});
   }
   note([&] { return "client opens " + round.value + " of " + group.value + ": " + std::string(to_string(operation)); });
   rules_.opened(round, operation, members);
   stories_[round] = {operation, leave_running, members, 0};
-  client_.open(round, group, std::move(open), now_);
+  client_.open(round, group, std::move(open), std::move(takes), now_);
   return round;
 }
 

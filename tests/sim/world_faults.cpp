@@ -59,6 +59,8 @@ void World::strike(const Fault& fault) {
     case FaultKind::operator_abort:
       if (next_round_ > 1) client_.abort(RoundId("r-" + std::to_string(next_round_ - 1)), now_);
       return;
+    case FaultKind::command_failure: return client_.make_command_fail(setting_.members[target].id);
+    case FaultKind::command_silence: return client_.mute_commands(now_ + fault.length);
   }
 }
 
@@ -92,6 +94,7 @@ void World::crash_agent(int place, Duration down, bool graceful) {
 }
 
 void World::heal() {
+  client_.heal();
   note([] { return std::string("all faults end"); });
   faults_.clear();
   next_fault_ = 0;

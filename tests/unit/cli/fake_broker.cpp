@@ -101,6 +101,17 @@ void FakeRound::handle(const Message& question, FakeBroker::Answers& answers) {
                                  [](const MemberStatus& each) { return each.criu == CriuOutcome::succeeded; });
     if (all && status_.state == RoundState::open) status_.state = RoundState::complete;
   }
+  if (holds && std::holds_alternative<GetRound>(question.body) && status_.hold_begin_us < 0) status_.hold_begin_us = 1;
+  if (const auto* report = std::get_if<CommandReport>(&question.body)) {
+    const auto member = std::find_if(status_.members.begin(), status_.members.end(),
+                                     [&](const MemberStatus& each) { return each.id == question.member; });
+    member->commands.insert(member->commands.end(), report->commands.begin(), report->commands.end());
+    if (report->state == CommandState::failed && status_.state == RoundState::open) {
+      status_.state = RoundState::aborted;
+      status_.reason = "command failed: " + report->commands.back().output;
+    }
+    if (report->moment == CommandMoment::frozen && report->state == CommandState::succeeded) status_.hold_end_us = 2;
+  }
   if (forgets_times && status_.state == RoundState::aborted) {
     for (auto& member : status_.members) member.phases = {};
   }

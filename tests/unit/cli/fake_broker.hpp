@@ -56,6 +56,7 @@ class FakeRound {
   bool say_hello_once = false;  ///< answers the next message with Refused{say_hello}
   bool publishes = false;       ///< tells news on PUB only; GetRound is not answered
   bool ignores_first_result = false;
+  bool holds = false;           ///< wants the commands at the frozen point, until all members have reported
   bool forgets_times = false;   ///< tells of phases that have passed, until it aborts: as if restarted in between
 
  private:

@@ -220,5 +220,53 @@ TEST(GroupFile, SurvivesWhateverItIsGiven) {
   }
 }
 
+std::string with_command(const std::string& command) {
+  return "group: demo\nmembers:\n  - {id: a, pid: 1, images: i, commands: [" + command + "]}\n";
+}
+
+TEST(GroupFileCommands, AreRead) {
+  const auto group = parse(R"(
+group: demo
+members:
+  - id: db
+    pid: 42
+    images: images
+    commands:
+      - {before: prepare, run: "psql -c CHECKPOINT; sync"}
+      - {at: frozen, run: [bin/copy, data, "to here"], timeout: 90s, on: both}
+      - {after: resume, run: sync, on: restore}
+)");
+  ASSERT_TRUE(group) << group.error().message();
+  const auto& commands = group->members[0].commands;
+  ASSERT_EQ(commands.size(), 3U);
+  EXPECT_EQ(commands[0].moment, CommandMoment::prepare);
+  EXPECT_EQ(commands[0].argv, (std::vector<std::string>{"/bin/sh", "-c", "psql -c CHECKPOINT; sync"}));
+  EXPECT_EQ(commands[0].timeout, milliseconds(30'000));
+  EXPECT_TRUE(commands[0].on_dump && !commands[0].on_restore);
+  EXPECT_EQ(commands[1].moment, CommandMoment::frozen);
+  EXPECT_EQ(commands[1].argv, (std::vector<std::string>{"/srv/demo/bin/copy", "data", "to here"}));
+  EXPECT_EQ(commands[1].text, "bin/copy data to here");
+  EXPECT_EQ(commands[1].timeout, milliseconds(90'000));
+  EXPECT_TRUE(commands[1].on_dump && commands[1].on_restore);
+  EXPECT_EQ(commands[2].moment, CommandMoment::resume);
+  EXPECT_TRUE(!commands[2].on_dump && commands[2].on_restore);
+}
+
+TEST(GroupFileCommands, AreRefusedWithTheirPlace) {
+  struct Row {
+    const char* command;
+    const char* says;
+  };
+  for (const Row& row : {Row{"{run: sync}", "when does it run?"}, Row{"{at: frozen, after: resume, run: sync}", "when does it run?"},
+                         Row{"{at: prepare, run: sync}", "members[0].commands[0].at"}, Row{"{at: frozen}", "the key \"run\" is missing"},
+                         Row{"{at: frozen, run: []}", "names no program"},
+                         Row{"{at: frozen, run: sync, timeout: 31m}", "commands[0].timeout"},
+                         Row{"{at: frozen, run: sync, on: never}", "commands[0].on"},
+                         Row{"{at: frozen, run: a, timeout: 20m}, {at: frozen, run: b, timeout: 20m}", "may take 30m together, not 40m"}}) {
+    EXPECT_NE(error_of(with_command(row.command)).find(row.says), std::string::npos)
+        << row.command << ": " << error_of(with_command(row.command));
+  }
+}
+
 }  // namespace
 }  // namespace lockstep::cli

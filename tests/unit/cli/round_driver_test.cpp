@@ -40,6 +40,15 @@ class RoundDriverTest : public testing::Test {
     plan_.commands.push_back(command);
   }
 
+  void own(const std::string& id, CommandMoment moment, const std::string& script) {
+    plan_.own_commands.resize(plan_.commands.size());
+    for (std::size_t i = 0; i < plan_.commands.size(); ++i) {
+      if (plan_.open.members[i].id.value != id) continue;
+      plan_.own_commands[i].folder = folder_.path();
+      plan_.own_commands[i].commands.push_back({moment, true, false, {"/bin/sh", "-c", script}, script, 30s});
+    }
+  }
+
   RoundOutcome run() {
     EXPECT_TRUE(client_.hello());
     RoundDriver driver(client_, plan_, display_, signals_, patience_);
@@ -206,6 +215,65 @@ TEST_F(RoundDriverTest, GivesUpARoundThatItCannotStart) {
   driver.give_up("no room");
   ASSERT_EQ(told<AbortRound>().size(), 1U);
   EXPECT_EQ(std::get<AbortRound>(told<AbortRound>()[0].body).reason, "no room");
+}
+
+// --- the members' own commands --------------------------------------------------------------------------------------
+
+TEST_F(RoundDriverTest, RunsCommandsBeforeCriuWhileAllStandStillAndAfterTheEnd) {
+  const std::string said = folder_ / "said";
+  const std::string frozen = folder_ / "frozen";
+  round_.holds = true;
+  add("a", "echo criu >> " + said + "; while [ ! -e " + frozen + " ]; do sleep 0.01; done");
+  own("a", CommandMoment::prepare, "echo prepare >> " + said);
+  own("a", CommandMoment::frozen, "echo frozen >> " + said + "; touch " + frozen);
+  own("a", CommandMoment::resume, "echo resume $LOCKSTEP_OUTCOME >> " + said);
+  const auto outcome = run();
+  EXPECT_EQ(outcome.status.state, RoundState::complete);
+  EXPECT_EQ(test::read_file(said), "prepare\ncriu\nfrozen\nresume committed\n");
+  EXPECT_EQ(outcome.status.members[0].commands.size(), 3U);
+}
+
+TEST_F(RoundDriverTest, StartsNoCriuWhenACommandBeforeItFails) {
+  add("a", "touch " + folder_ / "started");
+  own("a", CommandMoment::prepare, "echo no; exit 2");
+  own("a", CommandMoment::resume, "touch " + folder_ / "resumed");
+  const auto outcome = run();
+  EXPECT_EQ(outcome.status.state, RoundState::aborted);
+  EXPECT_EQ(outcome.status.reason, "command failed: exit code 2\nno\n");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "started"));
+  EXPECT_FALSE(outcome.runs[0].exit);
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "resumed")) << "what was begun is undone";
+}
+
+TEST_F(RoundDriverTest, SaysThatItLivesWhileCommandsRun) {
+  round_.holds = true;
+  add("a", "sleep 1.2");
+  own("a", CommandMoment::frozen, "sleep 0.9");
+  EXPECT_EQ(run().status.state, RoundState::complete);
+  std::size_t alive = 0;
+  for (const Message& message : told<CommandReport>()) {
+    alive += static_cast<std::size_t>(std::get<CommandReport>(message.body).state == CommandState::running);
+  }
+  EXPECT_GE(alive, 2U);
+}
+
+TEST_F(RoundDriverTest, EndsCommandsWithTheirRound) {
+  round_.holds = true;
+  add("a", "sleep 0.5; exit 1");
+  own("a", CommandMoment::frozen, "sleep 60");
+  const TimePoint begin = Clock::now();
+  const auto outcome = run();
+  EXPECT_LT(Clock::now() - begin, 10s);
+  EXPECT_EQ(outcome.status.state, RoundState::aborted);
+}
+
+TEST_F(RoundDriverTest, EndsCommandsThatRunBeforeCriuOnASignal) {
+  add("a", "touch " + folder_ / "started");
+  own("a", CommandMoment::prepare, "kill -INT " + std::to_string(::getpid()) + "; sleep 60");
+  const auto outcome = run();
+  EXPECT_TRUE(outcome.interrupted);
+  EXPECT_EQ(outcome.status.state, RoundState::aborted);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "started"));
 }
 
 }  // namespace

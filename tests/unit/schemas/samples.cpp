@@ -22,10 +22,13 @@ ConnectionPolicy a_policy() {
 
 InterfaceAddress an_address() { return {"eth0", IpFamily::v6, endpoint(IpFamily::v6, 0xfd, 0).address, 64}; }
 
+CommandResult a_command() { return {CommandMoment::frozen, "cp -a data copy", true, 120, "copied"}; }
+
 MemberStatus a_member_status() {
   MemberStatus status{.id = MemberId("db"), .pod = kPod, .agent = "node-1/7", .phases = {}, .unlocked_us = 77,
                       .sockets = 12, .criu = CriuOutcome::failed, .detail = "Error (criu/mem.c:1): no space",
-                      .connections = {1, 2, 3, 4, 5, 6, 7, 8, some_closed()}, .notes = {"cleared", "a table"}};
+                      .connections = {1, 2, 3, 4, 5, 6, 7, 8, some_closed()}, .notes = {"cleared", "a table"},
+                      .commands = {a_command()}};
   std::int64_t time = 100;
   for (PhaseTimes& phase : status.phases) phase = {time, time + 1, -1}, time += 10;
   return status;
@@ -39,7 +42,7 @@ Body order() {
 Body round_status() {
   return RoundStatus{Operation::restore, true, RoundState::aborted, Phase::commit, "deadline", MemberId("db"),
                      1'700'000'000'123, {a_member_status(), a_member_status()},
-                     {{"10.0.0.1:5000 > 10.0.0.2:80", MemberId("web"), "established", "gone"}}};
+                     {{"10.0.0.1:5000 > 10.0.0.2:80", MemberId("web"), "established", "gone"}}, 900, 1'000};
 }
 
 Body broker_status() {
@@ -88,7 +91,7 @@ std::vector<Message> every_message() {
   const Release release{Operation::restore, Phase::commit, Verdict::go, "because", MemberId("web"), true};
   const HookEvent event{HookAction::post_restore, kPod, 99, 123'456'789, 4711, "c0ffee", {7, 8, 9}, Blob{"record"},
                         true};
-  const OpenRound open{Operation::restore, true, {{MemberId("db"), kPod, "/run/netns/p", "c0ffee", a_policy()}},
+  const OpenRound open{Operation::restore, true, {{MemberId("db"), kPod, "/run/netns/p", "c0ffee", a_policy(), true}},
                        {1, 2, 3, 4}, 20'000, a_policy()};
   const std::vector<Body> bodies{
       Hello{Role::relay, "node-1", "boot", {1, 2}, true, {RoundId("r-1"), RoundId("r-2")}, {RoundId("r-2")}},
@@ -122,6 +125,7 @@ std::vector<Message> every_message() {
       GetHistory{7},
       History{std::get<BrokerStatus>(broker_status()).rounds},
       CriuGone{4711, 123'456'789},
+      CommandReport{CommandMoment::resume, CommandState::failed, {a_command()}},
   };
   std::vector<Message> messages;
   for (const Body& body : bodies) {
