@@ -16,6 +16,7 @@
 #include "cli/report.hpp"
 #include "cli/report_json.hpp"
 #include "cli/round_driver.hpp"
+#include "cli/tree_check.hpp"
 #include "cli/verify_report.hpp"
 #include "common/signals.hpp"
 
@@ -80,6 +81,8 @@ RoundPlan make_plan(Operation operation, const GroupOptions& options, const Grou
                                             any(plan.own_commands.back().commands, CommandMoment::frozen)});
     plan.commands.push_back(operation == Operation::dump ? driver.dump(context, ready, options.leave_running)
                                                          : driver.restore(context, ready));
+    auto& argv = plan.commands.back().argv;
+    argv.insert(argv.end(), ready.more_options.begin(), ready.more_options.end());
   }
   make_room(plan);
   return plan;
@@ -104,15 +107,32 @@ RoundPatience patience_with(const Preflight& preflight) {
   return patience;
 }
 
+/// Clears the images folders of what an earlier round left, and keeps in them what a restore will need.
+Result<void> make_ready(Operation operation, const Preflight& preflight) {
+  if (auto cleared = clear_images(operation, preflight.members); !cleared) return cleared;
+  for (const ReadyMember& ready : preflight.members) {
+    if (operation != Operation::dump) break;
+    if (auto kept = keep_options(ready); !kept) return kept;
+  }
+  return {};
+}
+
+/// What was seen in the trees, and what has been done about it.
+void report_findings(const Preflight& preflight, Report& report) {
+  for (const ReadyMember& ready : preflight.members) {
+    for (const Finding& finding : ready.findings) report.findings.push_back({ready.member->id, finding});
+  }
+}
+
 /// Opens the round and sees it through. Between the opening and the first CRIU the images folders are cleared of what
 /// an earlier round left: not before, since they may be those of a round that is still running.
 Result<Report> run_round(Operation operation, BrokerClient& broker, const RoundPlan& plan, const Preflight& preflight,
                          Display& display, const Fd& signals) {
   RoundDriver driver(broker, plan, display, signals, patience_with(preflight));
   if (auto opened = driver.open(); !opened) return Failure(opened.error());
-  if (auto cleared = clear_images(operation, preflight.members); !cleared) {
-    driver.give_up(cleared.error().message());
-    return Failure(cleared.error());
+  if (auto made = make_ready(operation, preflight); !made) {
+    driver.give_up(made.error().message());
+    return Failure(made.error());
   }
   Report report{plan.round, plan.group, driver.run(), {}, {}, {}};
   for (std::size_t i = 0; i < preflight.members.size(); ++i) {
@@ -123,6 +143,7 @@ Result<Report> run_round(Operation operation, BrokerClient& broker, const RoundP
     if (auto times = read_criu_stats(ready.work, operation); times && member.run.ok()) member.times = *times;
     report.members.push_back(std::move(member));
   }
+  report_findings(preflight, report);
   if (operation == Operation::dump) {
     after_checkpoint(preflight.members, report);
     prove(preflight, report);
@@ -132,6 +153,15 @@ Result<Report> run_round(Operation operation, BrokerClient& broker, const RoundP
   return report;
 }
 
+Result<Preflight> preflight_of(Operation operation, const GroupFile& group, bool look_at_trees) {
+  if (operation == Operation::restore) return preflight_restore(group);
+  auto preflight = preflight_checkpoint(group);
+  if (!preflight || !look_at_trees) return preflight;
+  if (auto looked = examine_trees(preflight->members); !looked) return Failure(looked.error());
+  if (auto fit = check_examined(preflight->members); !fit) return Failure(fit.error());
+  return preflight;
+}
+
 Result<Report> run_command(Operation operation, const GroupOptions& options) {
   const auto group = load_group_file(options.file);
   if (!group) return Failure(group.error());
@@ -139,7 +169,7 @@ Result<Report> run_command(Operation operation, const GroupOptions& options) {
   if (!address) return Failure(address.error());
   const auto key = broker_key(*address, options.key, &*group);
   if (!key) return Failure(key.error());
-  const auto preflight = operation == Operation::dump ? preflight_checkpoint(*group) : preflight_restore(*group);
+  const auto preflight = preflight_of(operation, *group, options.preflight);
   if (!preflight) return Failure(preflight.error());
   auto round = new_round_id();
   if (!round) return Failure(round.error());

@@ -12,6 +12,7 @@ struct GroupOptions {
   std::string key;
   std::string broker;          ///< empty: see broker_address()
   bool leave_running = false;  ///< checkpoint only
+  bool preflight = true;       ///< checkpoint only: look for what CRIU can't dump before anything is frozen
   bool json = false;
   bool quiet = false;
 };

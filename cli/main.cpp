@@ -9,6 +9,7 @@
 #include "cli/locks_command.hpp"
 #include "cli/machine/doctor_command.hpp"
 #include "cli/machine/setup_command.hpp"
+#include "cli/preflight_command.hpp"
 #include "cli/status_command.hpp"
 #include "cli/verify_command.hpp"
 #include "common/ids.hpp"
@@ -56,6 +57,14 @@ constexpr const char* kAbortExamples =
     "\nExample:\n"
     "  lockstep abort 20250101T120000-1a2b3c4d\n"
     "\nA round can be aborted until it is decided. Its members run on (checkpoint), or are ended (restore).\n";
+
+constexpr const char* kPreflightExamples =
+    "\nExamples:\n"
+    "  lockstep preflight demo.yaml\n"
+    "  lockstep preflight demo.yaml --output json\n"
+    "\nThe members' processes are looked at, nothing is touched and no broker is asked. `checkpoint` does the same before\n"
+    "it freezes anything, and adds the options that are merely needed to CRIU's command line.\n"
+    "\nExit codes: 0 a dump can be expected to work; 1 it would fail; 2 usage, or a mistake in the file or on this machine.\n";
 
 constexpr const char* kVerifyExamples =
     "\nExamples:\n"
@@ -178,6 +187,14 @@ CLI::App* add_show(CLI::App& app, ShowOptions& options) {
   return command;
 }
 
+CLI::App* add_preflight(CLI::App& app, PreflightOptions& options) {
+  CLI::App* command = app.add_subcommand("preflight", "Look for what would make a checkpoint fail, while all runs");
+  command->add_option("GROUP.yaml", options.file, "The group's file; see lockstep-group(5)")->required();
+  add_output(*command, options.json);
+  command->footer(kPreflightExamples);
+  return command;
+}
+
 CLI::App* add_verify(CLI::App& app, VerifyOptions& options) {
   CLI::App* command = app.add_subcommand("verify", "Prove that a round's images are one consistent cut");
   command->add_option("IMAGES", options.images, "The members' images folders, or archives")->required();
@@ -288,12 +305,14 @@ int run(int argc, char** argv) {
   GroupOptions group;
   StatusOptions status;
   AbortOptions abort;
+  PreflightOptions preflight_options;
   VerifyOptions verify;
   ConnectionsOptions connections;
   LocksOptions locks_options;
   UnlockOptions unlock_options;
   auto* checkpoint = add_group_command(app, "checkpoint", "Dump all members of a group at one instant", kCheckpointExamples, group);
   checkpoint->add_flag("--leave-running", group.leave_running, "Let the members run on after the dump");
+  checkpoint->add_flag("!--no-preflight", group.preflight, "Don't look first for what CRIU can't dump");
   auto* restore = add_group_command(app, "restore", "Restore all members of a group, or none", kRestoreExamples, group);
   auto* show = app.add_subcommand("status", "Show the broker's agents, rounds and counters");
   show->add_flag("-w,--watch", status.watch, "Show it again each second");
@@ -309,6 +328,7 @@ int run(int argc, char** argv) {
   ShowOptions show_options;
   auto* history = add_history(app, history_options);
   auto* one = add_show(app, show_options);
+  auto* before = add_preflight(app, preflight_options);
   auto* proof = add_verify(app, verify);
   auto* graph = add_connections(app, connections);
   auto* locks = add_locks(app, locks_options);
@@ -326,6 +346,7 @@ int run(int argc, char** argv) {
     return app.exit(error) == 0 ? kDone : kUsage;
   }
   if (checkpoint->parsed()) return run_group_command(Operation::dump, group);
+  if (before->parsed()) return run_preflight_command(preflight_options);
   if (history->parsed()) return run_history_command(history_options);
   if (one->parsed()) return run_show_command(show_options);
   if (proof->parsed()) return run_verify_command(verify);

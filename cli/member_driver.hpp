@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cli/criu_command.hpp"
+#include "cli/examine/examine.hpp"
 #include "cli/group_file.hpp"
 #include "cli/images_archive.hpp"
 #include "common/fd.hpp"
@@ -36,6 +37,8 @@ struct ReadyMember {
   TempFolder unpacked;                  ///< restore: what of the archive had to be read before it
   std::string target_pod;               ///< restore: how the driver calls the pod, where its command has to name it
   std::optional<Record> record;         ///< restore: out of the images folder
+  std::vector<Finding> findings;        ///< dump: what was seen in its tree (tree_check.hpp)
+  std::vector<std::string> more_options;  ///< for the driver's command, beside the user's: what the tree turned out to need
 };
 
 /// What is the same for all members of this machine.

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cli/tools_check.hpp"
+#include "cli/tree_check.hpp"
 #include "cli/verify_images.hpp"
 #include "cli/verify_report.hpp"
 #include "common/netns.hpp"
@@ -136,6 +137,7 @@ Result<Preflight> preflight_restore(const GroupFile& group) {
   for (ReadyMember& ready : *members) {
     if (auto placed = driver_of(*ready.member).find_place(ready, *machine); !placed) return Failure(placed.error());
   }
+  for (ReadyMember& ready : *members) ready.more_options = kept_options(ready);
   preflight->members = std::move(*members);
   return preflight;
 }

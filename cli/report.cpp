@@ -92,6 +92,16 @@ std::string connections_text(const RoundStatus& status) {
   return text;
 }
 
+std::string findings_text(const Report& report) {
+  std::string text;
+  for (const auto& [member, finding] : report.findings) {
+    std::string added;
+    for (const std::string& word : finding.options) added += (added.empty() ? "added " : " ") + word;
+    text += "member " + member.value + ": " + (added.empty() ? "" : added + ": ") + printable(finding.text()) + "\n";
+  }
+  return text.empty() ? text : "\n" + text;
+}
+
 /// The verdict is one line; the rest of a longer reason stands above it, with its member.
 std::string first_line(const std::string& text) { return printable(std::string_view(text).substr(0, text.find('\n'))); }
 
@@ -158,6 +168,7 @@ std::string report_text(const Report& report, const TimelineStyle& style) {
     text += "\n" + connections;
   }
   if (!report.proof.empty()) text += "\n" + printable(report.proof) + "\n";
+  text += findings_text(report);
   if (!report.notes.empty()) text += "\n";
   for (const auto& note : report.notes) text += printable(note) + "\n";
   return text + "\n" + verdict_line(report) + "\n";

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/criu_stats.hpp"
+#include "cli/examine/examine.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/round_driver.hpp"
 #include "cli/timeline.hpp"
@@ -35,6 +36,11 @@ struct Report {
   std::vector<std::string> notes;  ///< what the user should know besides
   std::string proof;               ///< of a committed dump: what its images prove, in one line; else empty
   bool proven = true;              ///< false: they prove the contrary
+  struct MemberFinding {
+    MemberId member;
+    Finding finding;
+  };
+  std::vector<MemberFinding> findings = {};  ///< of a dump: what was seen in its trees before anything was frozen
   milliseconds sync{};             ///< dump: how long it took to get the images to the disk, when nobody was frozen
 };
 

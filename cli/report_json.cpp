@@ -117,6 +117,26 @@ Json hold_json(const RoundStatus& status) {
   return {{"begin_us", status.hold_begin_us}, {"end_us", time_json(status.hold_end_us)}};
 }
 
+Json finding_json(const Finding& finding) {
+  return {{"severity", to_string(finding.severity)},
+          {"pid", finding.pid},
+          {"process", finding.process},
+          {"descriptor", finding.fd < 0 ? Json(nullptr) : Json(finding.fd)},
+          {"what", finding.what},
+          {"remedy", finding.remedy},
+          {"options", finding.options}};
+}
+
+Json findings_json(const Report& report) {
+  Json list = Json::array();
+  for (const auto& [member, finding] : report.findings) {
+    Json json = {{"member", member.value}};
+    json.update(finding_json(finding));
+    list.push_back(std::move(json));
+  }
+  return list;
+}
+
 Json agent_json(const AgentStatus& agent) {
   return {{"name", agent.name}, {"role", to_string(agent.role)},  {"boot_id", agent.boot_id},
           {"pods", agent.pods}, {"whole_node", agent.whole_node}, {"last_heard_ms", agent.last_heard_ms}};
@@ -156,6 +176,7 @@ std::string report_json(const Report& report) {
                {"duration_ms", report.outcome.duration.count()},
                {"sync_ms", report.sync.count()},
                {"notes", report.notes},
+               {"preflight", findings_json(report)},
                {"differences", differences_json(status.differences)},
                {"proof", text_or_null(report.proof)},
                {"consistent", report.proof.empty() ? Json(nullptr) : Json(report.proven)},
@@ -207,6 +228,17 @@ std::string round_json(const Message& answer) {
   for (const MemberStatus& member : status.members) {
     json["members"].push_back(member_json(status.operation, member));
     json["members"].back()["criu"] = to_string(member.criu);
+  }
+  return dump(json, false);
+}
+
+std::string preflight_json(const Preflight& preflight, int exit_code) {
+  Json json = {{"ok", exit_code == 0}, {"exit_code", exit_code}, {"warnings", preflight.warnings}, {"members", Json::array()}};
+  for (const ReadyMember& ready : preflight.members) {
+    Json member = {{"id", ready.member->id.value}, {"pid", ready.pid}, {"ok", !any_fatal(ready.findings)},
+                   {"options", ready.more_options}, {"findings", Json::array()}};
+    for (const Finding& finding : ready.findings) member["findings"].push_back(finding_json(finding));
+    json["members"].push_back(std::move(member));
   }
   return dump(json, false);
 }

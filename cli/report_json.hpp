@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/preflight.hpp"
 #include "cli/report.hpp"
 #include "common/result.hpp"
 #include "schemas/messages.hpp"
@@ -19,6 +20,8 @@ namespace lockstep::cli {
 [[nodiscard]] std::string history_json(const std::vector<RoundSummary>& rounds);
 /// The answer to `lockstep show`. `answer` is a RoundStatus with its round and group.
 [[nodiscard]] std::string round_json(const Message& answer);
+/// The answer to `lockstep preflight`.
+[[nodiscard]] std::string preflight_json(const Preflight& preflight, int exit_code);
 /// A command that ended before its round began: {"error": {"message": …}, "exit_code": …}.
 [[nodiscard]] std::string error_json(const Error& error, int exit_code);
 

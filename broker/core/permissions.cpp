@@ -9,7 +9,7 @@ bool is_one_of(const Body& body) {
 }
 
 bool of_agents(const Body& body) { return is_one_of<HookEvent, HookGone, CriuGone, Ready>(body); }
-bool of_operators(const Body& body) { return is_one_of<OpenRound, AbortRound, MemberResult>(body); }
+bool of_operators(const Body& body) { return is_one_of<OpenRound, AbortRound, MemberResult, CommandReport>(body); }
 bool of_readers(const Body& body) { return is_one_of<GetRound, GetStatus, GetHistory>(body); }
 
 std::string told(const Identity& who, const std::string& may) { return who.name + " " + may; }

@@ -10,7 +10,7 @@ _lockstep() {
   local current=$2 previous=$3 command='' word
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
-      checkpoint | restore | status | history | show | abort | verify | connections | locks | unlock | keys | setup | doctor) command=$word && break ;;
+      checkpoint | preflight | restore | status | history | show | abort | verify | connections | locks | unlock | keys | setup | doctor) command=$word && break ;;
     esac
   done
   COMPREPLY=()
@@ -29,8 +29,9 @@ _lockstep() {
   esac
   local options
   case $command in
-    '') options='checkpoint restore status history show abort verify connections locks unlock keys setup doctor --help --version' ;;
-    checkpoint) options='--leave-running --output --broker --key --quiet --help' ;;
+    '') options='checkpoint preflight restore status history show abort verify connections locks unlock keys setup doctor --help --version' ;;
+    checkpoint) options='--leave-running --no-preflight --output --broker --key --quiet --help' ;;
+    preflight) options='--output --help' ;;
     restore) options='--output --broker --key --quiet --help' ;;
     status) options='--watch --output --broker --key --help' ;;
     history) options='--group --limit --output --broker --key --help' ;;

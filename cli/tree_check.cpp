@@ -1,0 +1,98 @@
+#include "cli/tree_check.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <set>
+#include <sstream>
+
+#include "cli/files.hpp"
+#include "cli/scan/proc_scan.hpp"
+
+namespace lockstep::cli {
+namespace {
+
+constexpr std::string_view kFileLocks = "--file-locks";
+
+const std::vector<std::string>& given_options(const GroupMember& member) {
+  return member.driver == Driver::podman ? member.podman_options : member.criu_options;
+}
+
+/// An image that holds entries, not just its magic words.
+bool has_entries(const std::string& image) {
+  struct stat info {};
+  return ::stat(image.c_str(), &info) == 0 && info.st_size > 8;
+}
+
+void add(std::vector<std::string>& options, const std::string& option) {
+  if (std::ranges::find(options, option) == options.end()) options.push_back(option);
+}
+
+}  // namespace
+
+std::vector<Finding> for_podman(std::vector<Finding> findings) {
+  for (Finding& finding : findings) {
+    if (finding.severity != Severity::option || finding.options.front() == kFileLocks) continue;
+    std::string line;  // CRIU's configuration files leave the dashes out
+    for (const std::string& word : finding.options) {
+      line += (line.empty() ? "" : " ") + word.substr(std::min(word.find_first_not_of('-'), word.size()));
+    }
+    finding.severity = Severity::note;
+    finding.remedy = "CRIU needs a line \"" + line + "\" in /etc/criu/runc.conf (or crun.conf), which Podman's runtime hands to it";
+    finding.options.clear();
+  }
+  return findings;
+}
+
+Result<void> examine_trees(std::vector<ReadyMember>& members) {
+  const ProcessList processes = list_processes();
+  std::set<pid_t> all;
+  for (const ReadyMember& ready : members) {
+    for (const pid_t pid : tree_of(processes, ready.pid)) all.insert(pid);
+  }
+  for (ReadyMember& ready : members) {
+    const auto facts = scan_tree(processes, ready.pid, all);
+    if (!facts) return fail_from(facts.error(), "member \"" + ready.member->id.value + "\"");
+    ready.findings = examine(*facts, given_options(*ready.member));
+    if (ready.member->driver == Driver::podman) ready.findings = for_podman(std::move(ready.findings));
+    ready.more_options = options_of(ready.findings, false);
+  }
+  return {};
+}
+
+Result<void> check_examined(const std::vector<ReadyMember>& members) {
+  std::string text;
+  for (const ReadyMember& ready : members) {
+    for (const Finding& finding : ready.findings) {
+      if (finding.severity != Severity::fatal) continue;
+      text += "\n  member \"" + ready.member->id.value + "\": " + finding.text();
+    }
+  }
+  if (text.empty()) return {};
+  return fail(ErrorCode::invalid, "nothing was frozen, since the dump would fail",
+              "(--no-preflight tries it nevertheless)" + text);
+}
+
+Result<void> keep_options(const ReadyMember& ready) {
+  if (ready.member->driver == Driver::podman) return {};  // its images folder is not there yet
+  const std::string path = ready.images + "/" + std::string(kOptionsFile);
+  std::string text;
+  for (const std::string& option : options_of(ready.findings, true)) text += option + "\n";
+  return text.empty() ? remove_file(path) : replace_file(path, text);
+}
+
+std::vector<std::string> kept_options(const ReadyMember& ready) {
+  std::vector<std::string> options;
+  const auto kept = read_file(ready.images + "/" + std::string(kOptionsFile), 4096);
+  std::istringstream lines(kept ? *kept : std::string());
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("--")) add(options, line);
+  }
+  // Without the option CRIU restores the files and not the locks, and says nothing.
+  if (has_entries(ready.images + "/filelocks.img")) add(options, std::string(kFileLocks));
+  const auto& given = given_options(*ready.member);
+  std::erase_if(options, [&](const std::string& option) { return std::ranges::find(given, option) != given.end(); });
+  return options;
+}
+
+}  // namespace lockstep::cli
