@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <random>
 #include <utility>
@@ -21,6 +22,12 @@ namespace {
 
 /// Messages taken in one turn, so that a flood cannot keep deadlines waiting.
 constexpr int kMessagesPerTurn = 256;
+/// Nor should large ones: no new message is begun after so long.
+constexpr milliseconds kTurn{5};
+
+/// Messages of one peer that wait to be read; what it says beyond that waits in its own connection. An agent says few
+/// things at once, and each may be as large as a frame.
+constexpr int kWaitingPerPeer = 16;
 
 /// ZMQ_ZERO_COPY_RECV: zmq.h shows it among its drafts only, libzmq 4.3 has it in every build.
 constexpr int kZeroCopyReceive = 10;
@@ -88,6 +95,7 @@ Result<void> BrokerShell::bind(const BrokerConfig& config) {
   auto watch = HandshakeWatch::create(*context_, router_);
   if (!watch) return Failure(watch.error());
   handshakes_ = std::move(*watch);
+  router_.set(zmq::sockopt::rcvhwm, kWaitingPerPeer);
   socket_mask_ = config.ipc_group.empty() ? 0177 : 0117;
   for (const std::string& endpoint : config.listen) {
     if (auto bound = bind_one(&router_, endpoint); !bound) return bound;
@@ -144,23 +152,22 @@ void BrokerShell::poll_once() {
   const auto on_socket = [](void* handle) { return zmq::pollitem_t{handle, 0, ZMQ_POLLIN, 0}; };
   const auto on_file = [](int fd) { return zmq::pollitem_t{nullptr, fd, ZMQ_POLLIN, 0}; };
   std::vector<zmq::pollitem_t> items{on_socket(router_.handle()), on_file(stop_.get()), on_socket(gate_->handle())};
-  if (gate_->changes() >= 0) {
-    items.push_back(on_file(gate_->changes()));
-    items.push_back(on_socket(handshakes_.handle()));
-    if (publisher_->handshakes().handle() != nullptr) items.push_back(on_socket(publisher_->handshakes().handle()));
+  const bool has_keys = gate_->changes() >= 0;
+  if (has_keys) items.push_back(on_file(gate_->changes()));
+  // With or without keys: what a watch has to tell must be taken.
+  const std::array watches{&handshakes_, &publisher_->handshakes(), &publisher_->local_watch()};
+  for (HandshakeWatch* watch : watches) {
+    if (watch->handle() != nullptr) items.push_back(on_socket(watch->handle()));
   }
   poll_until(items, std::min(core_.next_deadline(), publisher_->resume_at().value_or(TimePoint::max())));
   stopping_ = items[1].revents != 0;
   // First of all: what a revoked key has sent is no longer to be taken.
-  if (items.size() > 3 && items[3].revents != 0) read_keys_again();
+  if (has_keys && items[3].revents != 0) read_keys_again();
   if (items[2].revents != 0) {
     for (const std::string& why : gate_->answer_questions()) core_.on_turned_away(why, Clock::now(), out_);
     perform();
   }
-  if (items.size() > 4) {
-    count_failures(handshakes_);
-    count_failures(publisher_->handshakes());
-  }
+  for (HandshakeWatch* watch : watches) hear(*watch);
   if (items[0].revents != 0) receive();
   const TimePoint now = Clock::now();
   if (const auto problem = publisher_->resume(now)) spdlog::warn("{}", *problem);
@@ -182,19 +189,22 @@ void BrokerShell::read_keys_again() {
   publisher_->cut_off();
 }
 
-void BrokerShell::count_failures(HandshakeWatch& handshakes) {
-  while (const auto failure = handshakes.next()) {
+void BrokerShell::hear(HandshakeWatch& watch) {
+  while (const auto failure = watch.next()) {
+    if (gate_->changes() < 0) continue;  // without keys nobody is turned away
     // Keys that are not allowed the gate has counted; what only ended in the middle was nobody who wanted in.
     if (*failure == HandshakeFailure::other_terms) core_.on_turned_away("a peer without a key", Clock::now(), out_);
     if (*failure == HandshakeFailure::other_key) {
       core_.on_turned_away("a peer whose key was made for another broker", Clock::now(), out_);
     }
   }
+  if (watch.take_no_room()) connections_->turn_away(watch.listeners());
   perform();
 }
 
 void BrokerShell::receive() {
-  for (int i = 0; i < kMessagesPerTurn; ++i) {
+  const TimePoint end = Clock::now() + kTurn;
+  for (int i = 0; i < kMessagesPerTurn && Clock::now() < end; ++i) {
     const std::vector<zmq::message_t> frames = receive_frames(router_);
     if (frames.empty()) return;
     const PeerId from(frames.front().to_string());

@@ -10,6 +10,7 @@
 #include <zmq.hpp>
 
 #include "broker/broker_config.hpp"
+#include "broker/connection_limit.hpp"
 #include "broker/core/broker_core.hpp"
 #include "broker/gate.hpp"
 #include "broker/publisher.hpp"
@@ -32,7 +33,8 @@ class BrokerShell {
   Result<void> bind_one(zmq::socket_t* router, const std::string& text);
   void poll_once();
   void read_keys_again();
-  void count_failures(HandshakeWatch& handshakes);
+  /// What the watch has to tell: handshakes that failed, and that there is no room for more connections.
+  void hear(HandshakeWatch& watch);
   void unlink_sockets();
   void receive();
   void perform();
@@ -47,6 +49,7 @@ class BrokerShell {
   std::optional<Gate> gate_;
   HandshakeWatch handshakes_;  ///< at router_
   std::optional<Publisher> publisher_;
+  std::unique_ptr<ConnectionLimit> connections_ = std::make_unique<ConnectionLimit>();
   std::vector<std::string> socket_files_;  ///< libzmq makes them and leaves them
   std::unique_ptr<Journal> journal_;
   BrokerCore core_;

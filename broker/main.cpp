@@ -6,6 +6,7 @@
 
 #include "broker/broker_config.hpp"
 #include "broker/broker_shell.hpp"
+#include "broker/connection_limit.hpp"
 #include "broker/ipc_folder.hpp"
 #include "common/log.hpp"
 #include "common/privileges.hpp"
@@ -51,6 +52,12 @@ int main(int argc, char** argv) {
     if (config->keys.empty()) return 0;
     const auto pair = lockstep::load_broker_key(config->keys);
     return pair ? 0 : complain(pair.error(), kExitUsage);
+  }
+  const auto descriptors = lockstep::broker::limit_descriptors(lockstep::broker::kMaxDescriptors);
+  if (!descriptors) return complain(descriptors.error(), kExitFailure);
+  if (*descriptors < lockstep::broker::kMaxDescriptors) {
+    spdlog::warn("at most {} descriptors, and so fewer connections than {}: raise the hard limit (LimitNOFILE=)",
+                 *descriptors, lockstep::broker::kMaxDescriptors);
   }
   auto stop = lockstep::open_signal_fd({SIGINT, SIGTERM});
   if (!stop) return complain(stop.error(), kExitFailure);

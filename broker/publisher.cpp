@@ -2,7 +2,6 @@
 
 #include "broker/gate.hpp"
 #include "common/zmq_socket.hpp"
-#include "schemas/codec.hpp"
 
 namespace lockstep::broker {
 namespace {
@@ -11,13 +10,18 @@ namespace {
 constexpr milliseconds kAgain{5};
 constexpr milliseconds kAgainLater{1'000};
 constexpr int kQuickTries = 200;
+/// All that a publisher receives are subscriptions. libzmq keeps a node for each byte of each.
+constexpr std::size_t kMaxSubscription = 64;
 
 }  // namespace
 
 Result<void> Publisher::bind_local(const std::string& endpoint, const std::string& domain) {
   if (!local_) {
-    auto socket = open_zmq_socket(*context_, zmq::socket_type::pub, kMaxFrame);
+    auto socket = open_zmq_socket(*context_, zmq::socket_type::pub, kMaxSubscription);
     if (!socket) return Failure(socket.error());
+    auto watch = HandshakeWatch::create(*context_, *socket);
+    if (!watch) return Failure(watch.error());
+    local_watch_ = std::move(*watch);
     local_ = std::move(*socket);
   }
   if (auto guarded = guard_zmq(local_, domain, {}); !guarded) return guarded;
@@ -25,7 +29,7 @@ Result<void> Publisher::bind_local(const std::string& endpoint, const std::strin
 }
 
 Result<void> Publisher::open_network() {
-  auto socket = open_zmq_socket(*context_, zmq::socket_type::pub, kMaxFrame);
+  auto socket = open_zmq_socket(*context_, zmq::socket_type::pub, kMaxSubscription);
   if (!socket) return Failure(socket.error());
   if (auto guarded = guard_zmq(*socket, std::string(kNetworkDomain), secret_key_); !guarded) return guarded;
   auto watch = HandshakeWatch::create(*context_, *socket);

@@ -34,6 +34,8 @@ class Publisher {
 
   /// Handshakes that have failed at the network's socket.
   [[nodiscard]] HandshakeWatch& handshakes() { return handshakes_; }
+  /// The same of this machine's.
+  [[nodiscard]] HandshakeWatch& local_watch() { return local_watch_; }
 
  private:
   [[nodiscard]] Result<void> open_network();
@@ -42,7 +44,8 @@ class Publisher {
   std::string secret_key_;
   zmq::socket_t local_;
   zmq::socket_t network_;
-  HandshakeWatch handshakes_;
+  HandshakeWatch handshakes_;   ///< at network_
+  HandshakeWatch local_watch_;  ///< at local_
   std::vector<std::string> endpoints_;  ///< of network_
   std::size_t bound_ = 0;               ///< the first so many of them are
   std::optional<TimePoint> resume_at_;

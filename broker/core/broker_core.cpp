@@ -18,6 +18,10 @@ constexpr std::size_t kMaxTold = 256;
 /// successor starts, and what was decided before has to be done.
 constexpr int kLeastLease = 4;
 
+/// Refusals that are logged within so long; the rest are counted.
+constexpr std::size_t kLoggedRefusals = 20;
+constexpr seconds kRefusalLogTime{10};
+
 /// What only agents and their relays say, and what only clients do. Anything else is told apart by its type alone.
 bool is_theirs(Role role, const Body& body) {
   const bool of_agents = std::holds_alternative<HookEvent>(body) || std::holds_alternative<HookGone>(body) ||
@@ -118,7 +122,7 @@ void BrokerCore::on_revoked(const std::vector<Identity>& revoked, TimePoint now,
 void BrokerCore::on_malformed(const PeerId& from, const std::string& why, Outbox& out) {
   ++counters_.malformed;
   const Peer* peer = directory_.find(from);
-  out.log(LogLevel::warning, "refused a message of " + (peer != nullptr ? peer->hello.name : "an unknown peer") + ": " + why);
+  log_refusal("refused a message of " + (peer != nullptr ? peer->hello.name : "an unknown peer") + ": " + why, out);
   out.send(from, Message{{}, {}, {}, 0, Refused{why, false}});
 }
 
@@ -182,6 +186,10 @@ void BrokerCore::on(const Sender& from, const Hello& hello) {
   if (directory_.find(from.id) == nullptr && directory_.size() >= settings_.max_peers &&
       !directory_.forget_quietest_client()) {
     return refuse(from, "the broker knows " + std::to_string(settings_.max_peers) + " peers already");
+  }
+  // What it claims already is claimed anew, and so counted twice: near the limit that does no harm.
+  if (directory_.pods() + hello.pods.size() > settings_.max_pods) {
+    return refuse(from, "agents claim more than " + std::to_string(settings_.max_pods) + " pods");
   }
   // An agent that comes back under another routing id was restarted: its former self will not be heard again.
   std::set<PeerId> former;
@@ -490,8 +498,24 @@ void BrokerCore::answer(const Sender& from, Body body) {
 
 void BrokerCore::refuse(const Sender& from, std::string reason) {
   ++counters_.refused;
-  from.out.log(LogLevel::warning, "refused " + std::string(type_name(from.message.body)) + ": " + reason);
+  log_refusal("refused " + std::string(type_name(from.message.body)) + ": " + reason, from.out);
   answer(from, Refused{std::move(reason), false});
+}
+
+void BrokerCore::log_refusal(std::string text, Outbox& out) {
+  if (last_turn_ >= next_refusal_log_) {
+    if (unlogged_refusals_ > 0) {
+      out.log(LogLevel::warning, "refused " + std::to_string(unlogged_refusals_) + " more messages without a line for each");
+    }
+    next_refusal_log_ = last_turn_ + kRefusalLogTime;
+    logged_refusals_ = unlogged_refusals_ = 0;
+  }
+  if (logged_refusals_ >= kLoggedRefusals) {
+    ++unlogged_refusals_;
+    return;
+  }
+  ++logged_refusals_;
+  out.log(LogLevel::warning, std::move(text));
 }
 
 void BrokerCore::answer_status(const Sender& from, const Round& round) {

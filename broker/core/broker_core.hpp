@@ -27,6 +27,7 @@ struct CoreSettings {
   std::size_t kept_rounds = 100;           ///< rounds that are remembered, ended ones included
   std::size_t kept_members = 4096;         ///< of all of them together: about 1 KiB each
   std::size_t max_peers = 8192;
+  std::size_t max_pods = 65'536;           ///< that all agents together may claim
 };
 
 class BrokerCore {
@@ -96,6 +97,8 @@ class BrokerCore {
   void forbid(const Sender& from, const std::string& reason);
   /// False for a line that was logged within the last minute: who is turned away tries again, and again.
   [[nodiscard]] bool worth_telling(const std::string& line, TimePoint now);
+  /// Logs what was refused, but not more of it than anybody would read: it comes as fast as peers can send.
+  void log_refusal(std::string text, Outbox& out);
   /// Aborts what is undecided when this broker has not run for longer than its agents wait for it.
   void notice_standstill(TimePoint now, Outbox& out);
   void answer_status(const Sender& from, const Round& round);
@@ -131,6 +134,9 @@ class BrokerCore {
   std::vector<Round*> live_;
   std::map<RoundId, TimePoint> status_due_;  ///< rounds whose status has changed, and when to publish it
   Counters counters_;
+  TimePoint next_refusal_log_;               ///< end of the time for which `logged_refusals_` counts
+  std::size_t logged_refusals_ = 0;
+  std::uint64_t unlogged_refusals_ = 0;
 };
 
 }  // namespace lockstep::broker

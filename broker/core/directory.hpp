@@ -40,6 +40,7 @@ class Directory {
   [[nodiscard]] std::vector<PeerId> peers_of(const std::string& identity) const;
   [[nodiscard]] std::vector<AgentStatus> agents(TimePoint now) const;
   [[nodiscard]] std::size_t size() const { return peers_.size(); }
+  [[nodiscard]] std::size_t pods() const { return pod_owners_.size(); }
 
  private:
   void forget_claims(const PeerId& id);

@@ -237,6 +237,27 @@ TEST(Publications, OfAStatusAreGathered) {
   EXPECT_EQ(std::get<RoundStatus>(last[0].body).state, RoundState::aborted);
 }
 
+TEST(MalformedMessages, DoNotFloodTheLog) {
+  Rig rig;
+  Outbox out;
+  for (int i = 0; i < 1000; ++i) rig.core().on_malformed(agent(5), "over a limit", out);
+  const Actions many{out.take()};
+  EXPECT_EQ(std::ranges::count(many.log(), '\n'), 20);
+  EXPECT_EQ(many.sent_to(agent(5)).size(), 1000U) << "all are answered";
+  rig.pass(seconds(11));
+  rig.core().on_malformed(agent(5), "over a limit", out);
+  EXPECT_NE(Actions{out.take()}.log().find("refused 980 more messages"), std::string::npos);
+  rig.everybody_says_hello(0);
+  EXPECT_EQ(rig.broker().counters.malformed, 1001U) << "and counted";
+}
+
+TEST(Agents, CannotClaimMorePodsThanThereIsRoomFor) {
+  Rig rig({.name = "b", .max_pods = 5});
+  (void)only_answer<Welcome>(rig.hello(agent(1), {Role::agent, "n", "boot-1", {1, 2, 3}, false, {}}), agent(1));
+  (void)only_answer<Refused>(rig.hello(agent(2), {Role::agent, "n", "boot-2", {1, 2, 3}, false, {}}), agent(2));
+  (void)only_answer<Welcome>(rig.hello(agent(2), {Role::agent, "n", "boot-2", {1, 2}, false, {}}), agent(2));
+}
+
 TEST(Commands, ThatComeAndGoNeverShutAgentsOut) {
   Rig rig({.name = "b", .max_peers = 10});
   for (int i = 0; i < 50; ++i) {
