@@ -217,6 +217,7 @@ void AgentShell::poll_once() {
     core_.on_time(now, out_);
     perform();
     tell_failed_handshakes();
+    hooks_.break_off_slow(now);
     if (scope_ == Scope::node) pods_->forget_idle(now, kIdlePod);
   }
   if (scope_ == Scope::relay && hooks_.connections() == 0) stopping_ = true;

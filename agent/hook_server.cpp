@@ -20,6 +20,8 @@ namespace {
 /// More hooks than that never wait at one agent; a process that opens more is not a hook.
 constexpr std::size_t kMaxConnections = 4'096;
 constexpr int kBacklog = 1'024;
+/// A hook says what it has to say as soon as it is there, and in one piece.
+constexpr seconds kMessageTime{10};
 
 Result<sockaddr_un> unix_address(const std::string& path) {
   sockaddr_un address{};
@@ -141,16 +143,37 @@ std::vector<std::string> HookServer::accept_all() {
       return turned_away;
     }
     if (!connection) return turned_away;
-    if (connections_.size() >= kMaxConnections) continue;
     if (auto why = objection(connection.get())) {
       turned_away.push_back(std::move(*why));
       continue;
     }
+    if (connections_.size() >= kMaxConnections && !make_room()) continue;
     add(std::move(connection));
   }
 }
 
-void HookServer::add(Fd connection) { connections_[next_++].fd = std::move(connection); }
+void HookServer::add(Fd connection) {
+  Connection& added = connections_[next_++];
+  added.fd = std::move(connection);
+  added.last_message = Clock::now();
+}
+
+/// Gives up the oldest connection that has said nothing yet: nobody knows of it, and a hook would have spoken. False when
+/// there is none.
+bool HookServer::make_room() {
+  const auto silent = std::find_if(connections_.begin(), connections_.end(),
+                                   [](const auto& entry) { return !entry.second.has_spoken; });
+  if (silent == connections_.end()) return false;
+  connections_.erase(silent);
+  return true;
+}
+
+void HookServer::break_off_slow(TimePoint now) {
+  for (auto& [id, connection] : connections_) {
+    const bool waited_for = !connection.has_spoken || connection.reader.mid_frame();
+    if (waited_for && now - connection.last_message > kMessageTime) break_off(connection);
+  }
+}
 
 HookInput HookServer::read(HookId hook) {
   HookInput input{hook, {}, false, {}};
@@ -163,6 +186,8 @@ HookInput HookServer::read(HookId hook) {
     return input;
   }
   input.closed = batch->closed;
+  if (!batch->frames.empty() || !connection->second.reader.mid_frame()) connection->second.last_message = Clock::now();
+  if (!batch->frames.empty()) connection->second.has_spoken = true;
   for (const std::string& frame : batch->frames) {
     auto message = decode(frame);
     if (!message) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "agent/core/outbox.hpp"
+#include "common/clock.hpp"
 #include "common/fd.hpp"
 #include "common/frame_stream.hpp"
 #include "common/result.hpp"
@@ -52,6 +53,9 @@ class HookServer {
   void send(HookId hook, const Message& message, bool last);
   /// Goes on writing to a connection that has room again.
   void flush(HookId hook);
+  /// Ends connections that have not brought a whole message in time: the first one, or one that they have begun.
+  /// read() tells their end.
+  void break_off_slow(TimePoint now);
   void drop(HookId hook) { connections_.erase(hook); }
   [[nodiscard]] std::size_t connections() const { return connections_.size(); }
 
@@ -61,6 +65,8 @@ class HookServer {
     FrameReader reader{kMaxFrame};
     FrameWriter writer{2 * kMaxFrame};
     bool closing = false;
+    bool has_spoken = false;    ///< a whole message has come
+    TimePoint last_message;     ///< or when it was accepted
   };
 
   HookServer() = default;
@@ -68,6 +74,7 @@ class HookServer {
   /// Why the process at the other end may not speak to us, or nothing.
   [[nodiscard]] std::optional<std::string> objection(int connection) const;
   void add(Fd connection);
+  [[nodiscard]] bool make_room();
   void break_off(Connection& connection);
 
   Fd listener_;

@@ -180,6 +180,21 @@ TEST_F(Server, RefusesAPathThatNoSocketCanHave) {
   EXPECT_NE(server.error().message().find("107"), std::string::npos);
 }
 
+TEST_F(Server, BreaksOffWhoeverDoesNotComeToTheEndOfAMessage) {
+  const auto [silent, silent_hook] = a_hook();
+  const auto [slow, slow_hook] = a_hook();
+  const auto [good, good_hook] = a_hook();
+  ASSERT_TRUE(write_frame(good.get(), encode(an_event()), Clock::now() + seconds(5)));
+  ASSERT_EQ(input_of(good_hook).messages.size(), 1U);
+  ASSERT_EQ(::send(slow.get(), "\0\0\1", 3, 0), 3);
+  server_->break_off_slow(Clock::now() + seconds(9));
+  EXPECT_FALSE(server_->read(slow_hook).closed);
+  server_->break_off_slow(Clock::now() + seconds(11));
+  EXPECT_TRUE(input_of(slow_hook).closed);
+  EXPECT_TRUE(input_of(silent_hook).closed);
+  EXPECT_FALSE(server_->read(good_hook).closed) << "it waits for its answer, however long that takes";
+}
+
 TEST_F(Server, HandsOutMessagesInOrder) {
   const auto [fd, hook] = a_hook();
   for (std::uint64_t i = 1; i <= 3; ++i) {
