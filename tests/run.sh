@@ -15,7 +15,8 @@ usage: bash tests/run.sh [--quick] [--preset NAME] [--label REGEX] [-R REGEX]
 
   --quick         every test in a release build, and no more
   --preset NAME   only the tests, built so: release, dev, asan-ubsan, tsan (CMakePresets.json)
-  --label REGEX   only the tests with such a label: unit, sim, netns, e2e, faults, apps, packages, deploy, podman
+  --label REGEX   only the tests with such a label: unit, sim, netns, hostile, e2e, faults, apps,
+                  podman, packages, deploy
   -R REGEX        only the tests with such a name
   --help          this text
 

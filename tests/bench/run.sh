@@ -39,7 +39,7 @@ done
 
 need_root
 install_packages build run
-build release lockstep-bench-barrier lockstep-bench-hook lockstep-bench-frozen lockstep-bench-table bench_lock \
+build release lockstep-bench-barrier lockstep-bench-hostile lockstep-bench-hook lockstep-bench-frozen lockstep-bench-table bench_lock \
   bench_sock_diag bench_connections
 LOCKSTEP_CRIU=$("$LOCKSTEP_SOURCE/deploy/criu.sh" "$LOCKSTEP_SOURCE/build/criu")
 export LOCKSTEP_CRIU
@@ -63,6 +63,7 @@ measure() {
 measure hook "$bin/lockstep-bench-hook" --json
 measure barrier "$bin/lockstep-bench-barrier" --json --soak
 measure encrypted "$bin/lockstep-bench-barrier" --json --encrypted --members 2,128,1000
+measure hostile "$bin/lockstep-bench-hostile" --json
 measure lock "$bin/bench_lock" --benchmark_format=json
 measure sock_diag "$bin/bench_sock_diag" --benchmark_format=json
 # The table has the largest rounds; the other sizes show how the time grows.

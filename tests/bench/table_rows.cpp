@@ -109,6 +109,14 @@ void add_barrier(const json& barrier, std::vector<TableRow>& rows) {
   add_broker_size(largest, rows);
 }
 
+/// The calm of the same broker is the floor.
+void add_hostile(const json& hostile, std::vector<TableRow>& rows) {
+  for (const json& row : hostile) {
+    rows.push_back(rated("barrier under hostile load: " + row.at("attack").get<std::string>(), {},
+                         median(row.at("calm")), median(row.at("attacked")), "ms", 2, "calm"));
+  }
+}
+
 /// How a barrier grows between two numbers of members, against how the members do.
 void add_growth(const json& barrier, std::vector<TableRow>& rows) {
   const json* few = nullptr;
@@ -225,6 +233,7 @@ std::vector<TableRow> table_rows(const json& results) {
     if (results.contains("encrypted_barrier"))
       add_encrypted(results.at("encrypted_barrier"), results.at("barrier"), rows);
   }
+  if (results.contains("hostile")) add_hostile(results.at("hostile"), rows);
   if (results.contains("benchmarks")) {
     add_kernel(results.at("benchmarks"), rows);
     add_connections(results.at("benchmarks"), rows);
