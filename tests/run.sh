@@ -10,8 +10,8 @@ usage() {
   cat <<'USAGE'
 usage: bash tests/run.sh [--quick] [--preset NAME] [--label REGEX] [-R REGEX]
 
-  Without options: what CI runs. Every test in a release build; unit and netns tests again under ASan and UBSan;
-  the fuzzers, for some seconds each.
+  Without options: what CI runs. Every test in a release build; unit, netns and hostile tests again under ASan and
+  UBSan; the fuzzers, for some seconds each.
 
   --quick         every test in a release build, and no more
   --preset NAME   only the tests, built so: release, dev, asan-ubsan, tsan (CMakePresets.json)
@@ -67,9 +67,10 @@ build "$preset"
 status=0
 run_tests "$preset" "${filters[@]}" || status=1
 if $complete; then
-  say "unit and netns tests under ASan and UBSan:"
-  build asan-ubsan tests/unit/all tests/netns/all
-  run_tests asan-ubsan -L 'unit|netns' || status=1
+  say "unit, netns and hostile tests under ASan and UBSan:"
+  install_packages fuzz
+  build asan-ubsan tests/unit/all tests/netns/all tests/hostile/all
+  run_tests asan-ubsan -L 'unit|netns|hostile' || status=1
   # One seed, so that two runs of the same code look at the same inputs. What is to be found beyond them, a longer run
   # finds: bash tests/fuzz/run.sh --seconds 600
   bash "$LOCKSTEP_SOURCE/tests/fuzz/run.sh" --seconds 5 --seed 1 || status=1

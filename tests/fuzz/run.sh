@@ -18,7 +18,7 @@ usage: bash tests/fuzz/run.sh [--seconds N] [--target NAME] [--seed N] [--list] 
   --list         tells the targets' names
 
 Needs clang (installed where it is missing, as root). Stops at the first finding, with exit code 1, and says where the
-input is that shows it. What a run has learned stays in build/fuzz/corpus, and the next one goes on from there.
+input is that shows it. What a run has learned stays in build/fuzz-corpus, and the next one goes on from there.
 USAGE
 }
 
@@ -40,8 +40,8 @@ summary_of() {
 
 # run TARGET: one fuzzer. Its seeds are only read; what it finds goes to the build folder.
 run() {
-  local name=$1 build=$LOCKSTEP_SOURCE/build/fuzz
-  local corpus=$build/corpus/$name finding=$build/findings/$name- log=$build/$name.log
+  local name=$1 build=$LOCKSTEP_SOURCE/build/asan-ubsan
+  local corpus=$LOCKSTEP_SOURCE/build/fuzz-corpus/$name finding=$build/findings/$name- log=$build/$name.log
   local -a limits
   read -ra limits <<<"$(limits_of "$name")"
   mkdir -p "$corpus" "$build/findings"
@@ -99,5 +99,5 @@ if [[ -n $only ]]; then
 fi
 
 install_packages build fuzz
-build fuzz "${names[@]/#/fuzz_}"
+build asan-ubsan "${names[@]/#/fuzz_}"
 for name in "${names[@]}"; do run "$name"; done
