@@ -63,6 +63,7 @@ install_packages build run apps packages kubernetes podman
 LOCKSTEP_CRIU=$("$LOCKSTEP_SOURCE/deploy/criu.sh" "$LOCKSTEP_SOURCE/build/criu")
 export LOCKSTEP_CRIU
 
+[[ $preset != asan-ubsan ]] || install_packages fuzz
 build "$preset"
 status=0
 run_tests "$preset" "${filters[@]}" || status=1
