@@ -40,6 +40,12 @@ TEST_P(Apps, LeftRunning) {
   EXPECT_THAT(scene.finish(), IsEmpty());
 }
 
+TEST_P(Apps, RolledBackAfterItHasGoneOn) {
+  Scene scene(GetParam());
+  ASSERT_THAT(scene.roll_back(), IsEmpty());
+  EXPECT_THAT(scene.finish(), IsEmpty());
+}
+
 INSTANTIATE_TEST_SUITE_P(Kinds, Apps, ::testing::ValuesIn(kinds()), [](const auto& each) { return each.param.name; });
 
 }  // namespace

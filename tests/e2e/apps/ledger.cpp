@@ -14,10 +14,6 @@ constexpr std::size_t kMostFaults = 10;  // more tell nothing new
 }  // namespace
 
 void Ledger::read() {
-  std::error_code error;
-  const auto size = std::filesystem::file_size(file_, error);
-  if (error) return;
-  if (size / sizeof(LedgerEntry) < entries_) *this = Ledger(name_, file_);
   std::ifstream file(file_, std::ios::binary);
   file.seekg(static_cast<std::streamoff>(entries_ * sizeof(LedgerEntry)));
   std::array<LedgerEntry, 1024> block;

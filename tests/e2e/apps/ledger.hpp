@@ -20,7 +20,7 @@ class Ledger {
   Ledger(std::string name, std::filesystem::path file) : name_(std::move(name)), file_(std::move(file)) {}
 
   [[nodiscard]] const std::string& name() const { return name_; }
-  /// Takes in what has been added since the last time. After a rollback the file is shorter, and read anew.
+  /// Takes in what has been added since the last time.
   void read();
   /// For each connection, the number that was acknowledged last.
   [[nodiscard]] const std::map<std::uint32_t, std::uint32_t>& last() const { return last_; }
@@ -30,6 +30,8 @@ class Ledger {
   /// The longest time between two entries of one connection that ended after forget_pauses().
   [[nodiscard]] std::chrono::microseconds longest_pause() const { return longest_pause_; }
   void forget_pauses() { longest_pause_ = {}; }
+  /// After a rollback: the file is another one.
+  void begin_anew() { *this = Ledger(name_, file_); }
 
  private:
   void note(std::uint32_t connection, std::uint32_t sequence, std::int64_t time_us);

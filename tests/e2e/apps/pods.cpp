@@ -41,12 +41,18 @@ std::filesystem::path Pods::shared_memory(std::size_t pod) const {
   return "/proc/" + std::to_string(holders_.at(pod).pid()) + "/root/dev/shm";
 }
 
-void Pods::renew() {
+std::vector<std::string> Pods::command_to_keep_shared_memory(std::size_t pod,
+                                                             const std::filesystem::path& folder) const {
+  return {"cp", "-a", shared_memory(pod).string() + "/.", folder};
+}
+
+void Pods::renew(const std::filesystem::path& from) {
   for (std::size_t pod = 0; pod < count(); ++pod) {
     cluster_.network().replace_pod(pod);
     e2e::Process holder = make_holder(pod);
     const std::string to = "/proc/" + std::to_string(holder.pid()) + "/root/dev/shm/";
-    e2e::must_run({"cp", "-a", shared_memory(pod).string() + "/.", to});
+    const std::filesystem::path old = from.empty() ? shared_memory(pod) : from / std::to_string(pod);
+    e2e::must_run({"cp", "-a", old.string() + "/.", to});
     holders_[pod] = std::move(holder);
   }
 }

@@ -1,5 +1,7 @@
 #include "tests/e2e/apps/scene.hpp"
 
+#include <signal.h>
+
 #include <algorithm>
 #include <fstream>
 #include <regex>
@@ -56,6 +58,19 @@ std::string tuple(const std::string& member, const std::string& local, const std
   return loopback ? member + ": " + ends : ends;
 }
 
+std::string command_at_frozen(const std::vector<std::string>& words) {
+  std::string list;
+  for (const std::string& word : words) list += (list.empty() ? "" : ", ") + ("\"" + word + "\"");
+  return "  - {at: frozen, run: [" + list + "], timeout: 60s}\n";
+}
+
+/// What a user would write into a group file, for the folder and the /dev/shm of one member.
+std::string keep_commands(const Pods& pods, const Application& application, const Application::Member& member,
+                          const std::filesystem::path& kept) {
+  return "commands:\n" + command_at_frozen({"cp", "-a", application.data(member.id), kept / "data"}) +
+         command_at_frozen(pods.command_to_keep_shared_memory(member.pod, kept / "shm" / std::to_string(member.pod)));
+}
+
 }  // namespace
 
 Scene::Scene(const Kind& kind) : pods_(kind.pods), application_(kind.make(pods_)) {
@@ -70,13 +85,14 @@ Scene::Scene(const Kind& kind) : pods_(kind.pods), application_(kind.make(pods_)
   write_group();
 }
 
-void Scene::write_group() {
+void Scene::write_group(Files files) {
   std::vector<e2e::GroupMember> group;
   for (const auto& member : application_->members()) {
     // CRIU works with the pod's mounts; and it is told what it may not ask for (prlimit_shim.cpp).
     std::string criu = "criu: [";
     for (const std::string& word : pods_.with_mounts(member.pod)) criu += word + ", ";
     criu += "env, \"LD_PRELOAD=" + e2e::program("lockstep-prlimit.so") + "\", " + e2e::criu_path() + "]";
+    if (files == Files::are_kept) criu += "\n" + keep_commands(pods_, *application_, member, kept());
     group.push_back({.id = member.id, .pod = pods_.netns(member.pod), .settings = criu});
   }
   group_ = pods_.cluster().write_group(group, kDeadlines);
@@ -100,6 +116,39 @@ Faults Scene::leave_running() {
   processes_ = trees().size();
   Faults faults = checkpoint({"--leave-running"});
   if (faults.empty()) add(faults, await_flow());
+  return faults;
+}
+
+Faults Scene::roll_back() {
+  std::filesystem::create_directories(kept() / "data");
+  std::filesystem::create_directories(kept() / "shm");
+  write_group(Files::are_kept);
+  Faults faults = leave_running();  // and on, into what is to be undone
+  if (!faults.empty()) return faults;
+  const std::vector<pid_t> all = trees();
+  for (const pid_t pid : all) ::kill(pid, SIGKILL);
+  if (!e2e::wait_until([&] { return std::ranges::none_of(all, e2e::exists); }, kGoneLimit))
+    return {"a process does not end"};
+  const std::filesystem::path data = pods_.cluster().dir() / "data";
+  std::filesystem::remove_all(data);
+  std::filesystem::rename(kept() / "data", data);
+  pods_.renew(kept() / "shm");
+  write_group();
+  add(faults, rewind_ledgers());
+  add(faults, restore());
+  if (faults.empty()) add(faults, await_flow());
+  return faults;
+}
+
+Faults Scene::rewind_ledgers() {
+  Faults faults;
+  for (Ledger& ledger : application_->ledgers()) {
+    const auto before = ledger.entries();
+    ledger.begin_anew();
+    ledger.read();
+    if (ledger.entries() >= before) faults.push_back(ledger.name() + ": nothing to undo");
+    add(faults, ledger.faults());
+  }
   return faults;
 }
 

@@ -18,8 +18,9 @@ struct Measured {
   std::chrono::milliseconds dump{};  ///< from the command's begin to its end
   std::chrono::milliseconds restore{};
   std::chrono::microseconds frozen{};  ///< of the member that was frozen longest, by CRIU's statistics
-  std::chrono::microseconds waited{};  ///< what of it that member spent in hooks: barriers, lock, decision
-  std::chrono::microseconds pause{};   ///< the longest one between two acknowledgements that any client saw
+  /// What of it was CRIU's own work for the member that took longest; the rest is hooks: barriers, lock, decision.
+  std::chrono::microseconds criu{};
+  std::chrono::microseconds pause{};  ///< the longest one between two acknowledgements that any client saw
   std::uint64_t image_bytes = 0;
 };
 
@@ -35,6 +36,9 @@ class Scene {
   [[nodiscard]] Faults kill_and_restore();
   /// Checkpoint, and on.
   [[nodiscard]] Faults leave_running();
+  /// Checkpoint, with copies of all files made at the frozen point; on for a while; and back to it: everything is
+  /// killed, the copies take the files' place, and the checkpoint is restored into new pods.
+  [[nodiscard]] Faults roll_back();
   /// Ends the clients, and judges: every acknowledged write is there, once, and no log tells of a lost connection.
   /// After it nothing of lockstep or the application is left.
   [[nodiscard]] Faults finish();
@@ -53,13 +57,17 @@ class Scene {
   [[nodiscard]] Faults restore();
   /// Until each connection of each client has got further acknowledgements.
   [[nodiscard]] Faults await_flow();
-  void write_group();
+  enum class Files { stay, are_kept };
+  void write_group(Files files = Files::stay);
+  [[nodiscard]] std::filesystem::path kept() { return pods_.cluster().dir() / "kept"; }
   /// Runs `lockstep` with --output json; an empty object, and a fault, unless it succeeds.
   nlohmann::json report_of(std::vector<std::string> command, Faults& faults);
   /// The connections in the record, under the lock, are those of the first record, and all internal.
   [[nodiscard]] Faults compare_record();
   /// The connections that stand in the pods now are those of the record.
   [[nodiscard]] Faults compare_pods();
+  /// The ledgers' files begin as they were at the frozen point.
+  [[nodiscard]] Faults rewind_ledgers();
   [[nodiscard]] std::vector<pid_t> trees();
   [[nodiscard]] Faults loud_logs();
 

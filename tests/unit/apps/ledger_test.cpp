@@ -104,6 +104,7 @@ TEST_F(LedgerTest, AfterARollbackItBeginsAnew) {
   for (std::uint32_t sequence = 1; sequence <= 5; ++sequence) append({0, sequence, sequence});
   ledger_.read();
   std::filesystem::resize_file(path_, 2 * sizeof(LedgerEntry));
+  ledger_.begin_anew();
   ledger_.read();
   EXPECT_THAT(ledger_.last(), ElementsAre(std::pair(0U, 2U)));
   append({0, 3, 9});
