@@ -29,6 +29,7 @@ class Explorer {
         commit_(operation == Operation::dump ? HookAction::post_dump : HookAction::post_restore) {}
 
   Exploration run() {
+    if (operation_ == Operation::restore) saved_ = save();
     std::vector<Path> branches{{}};
     while (!branches.empty() && !result_.broken) {
       Path path = std::move(branches.back());
@@ -45,20 +46,30 @@ class Explorer {
     RoundId round;
   };
 
+  [[nodiscard]] Setting setting() const {
+    Setting setting = plain_setting(members_);
+    setting.instant = true;
+    return setting;
+  }
+
+  /// What a restore begins with. Once: most of the time goes into the worlds that are brought to the commit again.
+  [[nodiscard]] std::vector<Images> save() const {
+    Trace silent;
+    World world(setting(), 1, silent);
+    (void)world.run_for(milliseconds(20));
+    (void)world.open_round(setting().groups.front(), Operation::dump, false);
+    (void)world.run_until([&] { return world.quiet(); }, kLongestPrefix);
+    return world.images();
+  }
+
   [[nodiscard]] std::unique_ptr<Run> begin(bool traced) const {
     auto run = std::make_unique<Run>();
     run->trace.wanted = traced;
-    Setting setting = plain_setting(members_);
-    setting.instant = true;
-    const GroupId group = setting.groups.front();
-    run->world = std::make_unique<World>(std::move(setting), 1, run->trace);
+    run->world = std::make_unique<World>(setting(), 1, run->trace);
     World& world = *run->world;
+    if (!saved_.empty()) world.put_images(saved_);
     (void)world.run_for(milliseconds(20));
-    if (operation_ == Operation::restore) {
-      (void)world.open_round(group, Operation::dump, false);
-      (void)world.run_until([&] { return world.quiet(); }, kLongestPrefix);
-    }
-    run->round = world.open_round(group, operation_, true);
+    run->round = world.open_round(setting().groups.front(), operation_, true);
     (void)world.run_until([&] { return world.hooks_in(commit_) > 0; }, kLongestPrefix);
     world.start_due_hooks();
     world.keep_history();
@@ -135,6 +146,7 @@ class Explorer {
   Operation operation_;
   int members_;
   HookAction commit_;
+  std::vector<Images> saved_;
   std::unordered_set<std::uint64_t> seen_;
   Exploration result_;
 };

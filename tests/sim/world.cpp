@@ -298,6 +298,12 @@ void World::remember_crash(Part part, int number, bool sent_arrives) {
   remember(histories_[key], std::string("crash") + (sent_arrives ? "+" : "-"));
 }
 
+void World::put_images(std::vector<Images> images) {
+  images_ = std::move(images);
+  for (const GroupId& group : setting_.groups) set_tasks(group, false);
+  ++next_round_;  // that one's name is taken
+}
+
 std::vector<Delivery> World::deliverable() const {
   std::vector<Delivery> heads;
   network_.heads(heads);

@@ -80,6 +80,9 @@ class World {
 
   // For the explorer, which chooses what happens next.
   enum class Part : std::uint8_t { broker, agent, hook };
+  /// What a round of an earlier world has saved; its tasks are gone, as after dump and kill.
+  void put_images(std::vector<Images> images);
+  [[nodiscard]] const std::vector<Images>& images() const { return images_; }
   [[nodiscard]] std::vector<Delivery> deliverable() const;
   void deliver(const Delivery& delivery);
   /// Every CRIU that is to run its next hook at this moment does so.
