@@ -205,7 +205,7 @@ Result<KeyPair> load_broker_key(const std::string& folder) {
 
 Result<void> init_key_folder(const std::string& folder) {
   std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(folder).parent_path(), error);
+  std::filesystem::create_directories(std::filesystem::absolute(folder).parent_path(), error);
   if (error) return fail(ErrorCode::system, "create the folder of " + folder, error.message());
   for (const std::string& path : {folder, allowed_folder(folder), revoked_folder(folder)}) {
     if (auto made = make_folder(path, 0700); !made) return made;

@@ -74,6 +74,16 @@ TEST_F(KeysCommand, SaysWhereItPutsWhat) {
   EXPECT_TRUE(load_peer_key(dir_ / "op.key"));
 }
 
+TEST_F(KeysCommand, TakesAFolderByItsBareName) {
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(std::string(dir_ / "."));
+  options_.folder = "bare";
+  const Said init = run(run_keys_init, options_);
+  std::filesystem::current_path(before);
+  EXPECT_EQ(init.code, kDone) << init.err;
+  EXPECT_TRUE(std::filesystem::exists(dir_ / "bare/broker.key"));
+}
+
 TEST_F(KeysCommand, ListsWhatIsAllowedAndWhatWas) {
   (void)run(run_keys_init, options_);
   EXPECT_EQ(run(run_keys_list, options_).out, "no keys\n");
