@@ -41,6 +41,11 @@ std::string_view body_of(std::string_view command, const std::string& name, std:
   return command.substr(name.size());
 }
 
+/// Of a call of libsodium's that fails only for keys of no use.
+void check(int result) {
+  if (result != 0) throw std::runtime_error("a key of no use");
+}
+
 }  // namespace
 
 CurveClient::CurveClient(const PeerKey& key) {
@@ -62,8 +67,8 @@ std::string CurveClient::hello() {
   const std::string nonce = next_short_nonce();
   const std::string zeros(64, '\0');
   std::string box(zeros.size() + kMac, '\0');
-  (void)::crypto_box_easy(bytes(box), bytes(zeros), zeros.size(), bytes("CurveZMQHELLO---" + nonce), server_.data(),
-                          session_secret_.data());
+  check(::crypto_box_easy(bytes(box), bytes(zeros), zeros.size(), bytes("CurveZMQHELLO---" + nonce), server_.data(),
+                          session_secret_.data()));
   std::string body("\x05HELLO\x01\x00", 8);
   return body.append(kPadding, '\0').append(text(session_public_)).append(nonce).append(box);
 }
@@ -78,14 +83,14 @@ std::string CurveClient::initiate(std::string_view welcome, std::string_view met
     throw std::runtime_error("whoever listens does not have the broker's key");
   }
   std::copy_n(plain.begin(), session_server_.size(), session_server_.begin());
-  (void)::crypto_box_beforenm(shared_.data(), session_server_.data(), session_secret_.data());
+  check(::crypto_box_beforenm(shared_.data(), session_server_.data(), session_secret_.data()));
 
   std::string vouch_nonce(kLongNonce, '\0');
   ::randombytes_buf(vouch_nonce.data(), vouch_nonce.size());
   const std::string vouched = std::string(text(session_public_)).append(text(server_));
   std::string vouch(vouched.size() + kMac, '\0');
-  (void)::crypto_box_easy(bytes(vouch), bytes(vouched), vouched.size(), bytes("VOUCH---" + vouch_nonce),
-                          session_server_.data(), secret_.data());
+  check(::crypto_box_easy(bytes(vouch), bytes(vouched), vouched.size(), bytes("VOUCH---" + vouch_nonce),
+                          session_server_.data(), secret_.data()));
 
   const std::string told = std::string(text(public_)).append(vouch_nonce).append(vouch).append(metadata);
   const std::string nonce = next_short_nonce();
