@@ -29,7 +29,8 @@ TEST(Permissions, AreWhatTheTableSays) {
       {HookEvent{}, true, false, false},        {HookGone{}, true, false, false},
       {CriuGone{}, true, false, false},         {Ready{}, true, false, false},
       {OpenRound{}, false, true, false},        {AbortRound{}, false, true, false},
-      {MemberResult{}, false, true, false},     {GetRound{}, false, true, true},
+      {MemberResult{}, false, true, false},     {CommandReport{}, false, true, false},
+      {GetRound{}, false, true, true},
       {GetStatus{}, false, true, true},         {GetHistory{}, false, true, true},
   };
   for (const Row& row : table) {
