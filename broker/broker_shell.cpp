@@ -117,7 +117,7 @@ Result<void> BrokerShell::bind_one(zmq::socket_t* router, const std::string& tex
     return bind_zmq(*router, address);
   }
   const bool is_file = endpoint->transport == Transport::ipc && endpoint->path.front() == '/';
-  std::string domain;  // loopback without keys: nobody is asked
+  std::string domain(kLoopbackDomain);
   if (endpoint->transport == Transport::ipc) domain = is_file ? kFileDomain : kNameDomain;
   // Sockets are files, and from the first moment only for those who may use them.
   const mode_t before = ::umask(socket_mask_);

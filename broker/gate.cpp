@@ -19,6 +19,7 @@ enum Part : std::size_t { kVersion, kRequest, kDomain, kAddress, kRoutingId, kMe
 
 // User-Ids that are no keys. A key is 40 characters long: none of them is one.
 constexpr std::string_view kOwner = "user:owner";
+constexpr std::string_view kAnybody = "user:anybody";
 constexpr std::string_view kMemberOfGroup = "user:group";
 
 /// The UID of "localhost:UID:GID:PID", which libzmq has from SO_PEERCRED.
@@ -72,6 +73,7 @@ Admission admit(const ZapQuestion& question, const AllowList& list, uid_t own_us
     }
     return {true, question.public_key, {}};
   }
+  if (question.domain == kLoopbackDomain) return {true, std::string(kAnybody), {}};
   const auto user = user_in(question.address);
   if (!user) return {false, {}, "a peer of whom the kernel tells no user (" + question.address + ")"};
   if (*user == 0 || *user == own_user) return {true, std::string(kOwner), {}};
@@ -157,9 +159,10 @@ void Gate::answer(const std::vector<zmq::message_t>& frames, std::vector<std::st
 
 Identity Gate::identity(const zmq::message_t& frame) const {
   const char* property = ::zmq_msg_gets(frame.handle(), "User-Id");
-  if (property == nullptr) return {};  // nobody was asked: the loopback of a broker without keys
+  if (property == nullptr) return stranger("?", {});  // every endpoint is guarded: this can't be
   const std::string user = property;
   if (user == kOwner) return {Access::everything, user, "root of this machine", {}, {}};
+  if (user == kAnybody) return {Access::everything, user, "somebody on this machine's loopback", {}, {}};
   if (user == kMemberOfGroup) return {Access::operator_, user, "a member of ipc_group", {}, {}};
   return list_.find(user);
 }

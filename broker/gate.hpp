@@ -26,6 +26,7 @@ namespace lockstep::broker {
 inline constexpr std::string_view kNetworkDomain = "network";   ///< CURVE
 inline constexpr std::string_view kFileDomain = "socket-file";  ///< ipc at a path: its mode says who can connect
 inline constexpr std::string_view kNameDomain = "socket-name";  ///< ipc in the abstract namespace, open to everybody
+inline constexpr std::string_view kLoopbackDomain = "loopback";   ///< tcp without keys: everybody on this machine
 
 /// What libzmq asks about one connection.
 struct ZapQuestion {

@@ -42,7 +42,7 @@ Result<void> guard_zmq(zmq::socket_t& socket, const std::string& domain, const s
   try {
     socket.set(zmq::sockopt::zap_domain, domain);
     // Without a handler CURVE would take any key otherwise.
-    const int enforce = domain.empty() ? 0 : 1;
+    const int enforce = 1;
     if (::zmq_setsockopt(socket.handle(), kEnforceDomain, &enforce, sizeof enforce) != 0) throw zmq::error_t();
     const bool encrypted = !secret_key.empty();
     if (encrypted != (socket.get(zmq::sockopt::mechanism) == ZMQ_CURVE)) socket.set(zmq::sockopt::curve_server, encrypted);

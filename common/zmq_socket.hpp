@@ -20,7 +20,7 @@ namespace lockstep {
                                                     std::size_t max_message);
 
 /// How the endpoints that are bound from now on know who connects. The broker's ZAP handler (broker/zap_handler.hpp) gets
-/// `domain` with each question; without it nobody gets in. With an empty domain nobody is asked, and everybody may.
+/// `domain` with each question; without it nobody gets in. It is not empty.
 /// `secret_key`: what connects has to speak CURVE; empty: plain.
 [[nodiscard]] Result<void> guard_zmq(zmq::socket_t& socket, const std::string& domain, const std::string& secret_key);
 /// What is connected from now on is encrypted, and is spoken to only if it proves to be `key`'s broker.

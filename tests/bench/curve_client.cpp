@@ -33,17 +33,17 @@ void decode(const std::string& z85, Key& key) {
   if (::zmq_z85_decode(key.data(), z85.c_str()) == nullptr) throw std::runtime_error("a key is no key");
 }
 
+/// Sealing fails only for a key that is none.
+void must(int result) {
+  if (result != 0) throw std::runtime_error("the broker's key is no point of the curve");
+}
+
 /// The body of a command or message after its name.
 std::string_view body_of(std::string_view command, const std::string& name, std::size_t at_least) {
   if (!command.starts_with(name) || command.size() < name.size() + at_least) {
     throw std::runtime_error("the broker does not shake hands as CURVE does; is this key allowed?");
   }
   return command.substr(name.size());
-}
-
-/// Of a call of libsodium's that fails only for keys of no use.
-void check(int result) {
-  if (result != 0) throw std::runtime_error("a key of no use");
 }
 
 }  // namespace
@@ -67,8 +67,8 @@ std::string CurveClient::hello() {
   const std::string nonce = next_short_nonce();
   const std::string zeros(64, '\0');
   std::string box(zeros.size() + kMac, '\0');
-  check(::crypto_box_easy(bytes(box), bytes(zeros), zeros.size(), bytes("CurveZMQHELLO---" + nonce), server_.data(),
-                          session_secret_.data()));
+  must(::crypto_box_easy(bytes(box), bytes(zeros), zeros.size(), bytes("CurveZMQHELLO---" + nonce), server_.data(),
+                         session_secret_.data()));
   std::string body("\x05HELLO\x01\x00", 8);
   return body.append(kPadding, '\0').append(text(session_public_)).append(nonce).append(box);
 }
@@ -83,20 +83,20 @@ std::string CurveClient::initiate(std::string_view welcome, std::string_view met
     throw std::runtime_error("whoever listens does not have the broker's key");
   }
   std::copy_n(plain.begin(), session_server_.size(), session_server_.begin());
-  check(::crypto_box_beforenm(shared_.data(), session_server_.data(), session_secret_.data()));
+  must(::crypto_box_beforenm(shared_.data(), session_server_.data(), session_secret_.data()));
 
   std::string vouch_nonce(kLongNonce, '\0');
   ::randombytes_buf(vouch_nonce.data(), vouch_nonce.size());
   const std::string vouched = std::string(text(session_public_)).append(text(server_));
   std::string vouch(vouched.size() + kMac, '\0');
-  check(::crypto_box_easy(bytes(vouch), bytes(vouched), vouched.size(), bytes("VOUCH---" + vouch_nonce),
-                          session_server_.data(), secret_.data()));
+  must(::crypto_box_easy(bytes(vouch), bytes(vouched), vouched.size(), bytes("VOUCH---" + vouch_nonce),
+                         session_server_.data(), secret_.data()));
 
   const std::string told = std::string(text(public_)).append(vouch_nonce).append(vouch).append(metadata);
   const std::string nonce = next_short_nonce();
   std::string sealed(told.size() + kMac, '\0');
-  (void)::crypto_box_easy_afternm(bytes(sealed), bytes(told), told.size(), bytes("CurveZMQINITIATE" + nonce),
-                                  shared_.data());
+  must(::crypto_box_easy_afternm(bytes(sealed), bytes(told), told.size(), bytes("CurveZMQINITIATE" + nonce),
+                                 shared_.data()));
   return std::string("\x08INITIATE").append(plain.substr(32)).append(nonce).append(sealed);
 }
 
@@ -114,8 +114,8 @@ std::string CurveClient::seal(std::string_view payload) {
   const std::string nonce = next_short_nonce();
   const std::string plain = std::string(1, '\0').append(payload);
   std::string sealed(plain.size() + kMac, '\0');
-  (void)::crypto_box_easy_afternm(bytes(sealed), bytes(plain), plain.size(), bytes("CurveZMQMESSAGEC" + nonce),
-                                  shared_.data());
+  must(::crypto_box_easy_afternm(bytes(sealed), bytes(plain), plain.size(), bytes("CurveZMQMESSAGEC" + nonce),
+                                 shared_.data()));
   return std::string(kMessage).append(nonce).append(sealed);
 }
 

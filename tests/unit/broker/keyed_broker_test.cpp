@@ -133,6 +133,31 @@ class KeyedBroker : public ::testing::Test {
   std::thread thread_;
 };
 
+TEST(ABrokerWithoutKeys, ServesItsLoopback) {
+  BrokerConfig config;
+  config.listen = {free_endpoint()};
+  config.publish = {free_endpoint()};
+  config.journal = kNoJournal;
+  const int stop = ::eventfd(0, EFD_CLOEXEC);
+  auto shell = BrokerShell::create(config, Fd(stop));
+  ASSERT_TRUE(shell) << shell.error().message();
+  std::thread thread([moved = std::move(*shell)]() mutable { moved.run(); });
+  {
+    zmq::context_t context;
+    auto socket = open_zmq_socket(context, zmq::socket_type::dealer, kMaxFrame);
+    EXPECT_TRUE(socket && connect_zmq(*socket, config.listen[0]));
+    EXPECT_EQ(send_frames(*socket, {encode(Message{{}, {}, {}, 1, Hello{}})}), Sent::yes);
+    std::vector<zmq::pollitem_t> items{{socket->handle(), 0, ZMQ_POLLIN, 0}};
+    poll_until(items, Clock::now() + kPatience);
+    const auto frames = receive_frames(*socket);
+    const auto message = decode(frames.empty() ? std::string_view() : frames.back().to_string_view());
+    EXPECT_TRUE(message && std::holds_alternative<Welcome>(message->body));
+  }
+  const std::uint64_t one = 1;
+  EXPECT_EQ(::write(stop, &one, sizeof one), static_cast<ssize_t>(sizeof one));
+  thread.join();
+}
+
 TEST_F(KeyedBroker, TurnsAwayWhoHasNoKeyAWrongOneOrOneOfAnotherBroker) {
   Peer plain = connect(std::nullopt);
   ASSERT_TRUE(readable(plain.handshakes.handle()));
