@@ -207,7 +207,7 @@ std::string noise(std::size_t size, unsigned seed) {
 /// that.
 constexpr std::size_t kHandshake = 65;
 
-std::string as_dealer() { return zmtp::greeting() + zmtp::ready_command("DEALER"); }
+std::string as_dealer() { return zmtp::greeting(zmtp::kPlain) + zmtp::ready_command("DEALER"); }
 
 std::string a_hello(Role role) {
   Hello hello;
@@ -242,7 +242,7 @@ Attack::Attack(const Target& target, const Plan& plan) : tally_(shared_tally()),
 
 Attack::~Attack() { ::munmap(tally_, sizeof(Tally)); }
 
-Plan slow_loris() { return {.connections = 500, .drip = zmtp::greeting()}; }
+Plan slow_loris() { return {.connections = 500, .drip = zmtp::greeting(zmtp::kPlain)}; }
 
 Plan silent(std::size_t connections) { return {.connections = connections, .opens_per_second = 20'000}; }
 
@@ -255,10 +255,10 @@ Plan garbage() {
   for (unsigned i = 0; i < 20; ++i) plan.openings.push_back(noise(4'096, 100 + i));
   plan.openings.push_back("GET / HTTP/1.1\r\nHost: broker\r\n\r\n" + std::string(100, 'x'));
   plan.openings.push_back(std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11) + noise(500, 11));  // TLS
-  std::string login = zmtp::greeting();
+  std::string login = zmtp::greeting(zmtp::kPlain);
   login.replace(12, 5, "PLAIN");
   plan.openings.push_back(login);
-  plan.openings.push_back(zmtp::greeting() + noise(500, 12));
+  plan.openings.push_back(zmtp::greeting(zmtp::kPlain) + noise(500, 12));
   return plan;
 }
 
@@ -295,7 +295,7 @@ Plan large_messages() {
 }
 
 Plan subscriptions() {
-  Plan plan{.connections = 5, .openings = {zmtp::greeting() + zmtp::ready_command("SUB")}, .hears = kHandshake};
+  Plan plan{.connections = 5, .openings = {zmtp::greeting(zmtp::kPlain) + zmtp::ready_command("SUB")}, .hears = kHandshake};
   for (unsigned i = 0; i < 1'000; ++i) plan.flood.push_back(zmtp::subscription(noise(40, i), 1));
   plan.flood.push_back(zmtp::subscription(noise(1U << 20U, 7), 1));
   return plan;
