@@ -12,6 +12,8 @@ constexpr milliseconds kAgainLater{1'000};
 constexpr int kQuickTries = 200;
 /// All that a publisher receives are subscriptions. libzmq keeps a node for each byte of each.
 constexpr std::size_t kMaxSubscription = 64;
+/// libzmq counts the commands of a handshake as messages: CURVE's INITIATE takes 257 bytes and the metadata.
+constexpr std::size_t kMaxCurveCommand = 1'024;
 
 }  // namespace
 
@@ -29,7 +31,7 @@ Result<void> Publisher::bind_local(const std::string& endpoint, const std::strin
 }
 
 Result<void> Publisher::open_network() {
-  auto socket = open_zmq_socket(*context_, zmq::socket_type::pub, kMaxSubscription);
+  auto socket = open_zmq_socket(*context_, zmq::socket_type::pub, kMaxCurveCommand);
   if (!socket) return Failure(socket.error());
   if (auto guarded = guard_zmq(*socket, std::string(kNetworkDomain), secret_key_); !guarded) return guarded;
   auto watch = HandshakeWatch::create(*context_, *socket);
