@@ -89,6 +89,8 @@ Result<std::unique_ptr<Pods>> open_pods(const AgentConfig& config, const Hello& 
   for (const LeftLock& lock : left) {
     const Closing closing{CoreSettings().found_lease, lock.lock.note.round};
     const auto taken = pods->take_over({PodId{hello.boot_id, lock.pod.inode}, 0, lock.pod.path}, closing);
+    // A sidecar would open the pod when it prepares its own lock: rather be started again. The lease goes on meanwhile.
+    if (!taken && config.scope == Scope::self) return fail_from(taken.error(), "keep the pod locked as it was found");
     if (!taken)
       spdlog::warn("pod net:[{}] was left locked, and that can't be kept: {}", lock.pod.inode, taken.error().message());
     else
@@ -119,7 +121,8 @@ Result<std::unique_ptr<AgentShell>> AgentShell::create(const AgentConfig& config
   auto pods = open_pods(config, *hello, left);
   if (!pods) return Failure(pods.error());
   // Sockets and tables are there, and libzmq's threads, which would keep what they are born with, are not.
-  if (auto dropped = drop_privileges(config.scope, (*pods)->may_use_iptables()); !dropped) return Failure(dropped.error());
+  if (auto dropped = drop_privileges(config.scope, (*pods)->may_use_iptables()); !dropped)
+    return Failure(dropped.error());
   CoreSettings settings;
   settings.hello = std::move(*hello);
   settings.broker = config.broker;
@@ -144,17 +147,21 @@ void AgentShell::take_over(const std::vector<LeftLock>& left) {
 
 AgentShell::AgentShell(const AgentConfig& config, Fd stop, std::unique_ptr<Pods> pods, HookServer hooks,
                        CoreSettings settings)
-    : scope_(config.scope), stop_(std::move(stop)), pods_(std::move(pods)), hooks_(std::move(hooks)),
+    : scope_(config.scope),
+      stop_(std::move(stop)),
+      pods_(std::move(pods)),
+      hooks_(std::move(hooks)),
       core_(std::move(settings), *pods_, Clock::now()) {}
 
 Result<void> AgentShell::connect(const AgentConfig& config) {
   auto dealer = open_zmq_socket(context_, zmq::socket_type::dealer, kMaxFrame);
   if (!dealer) return Failure(dealer.error());
   dealer_ = std::move(*dealer);
-  // One routing id for this process's life: a reconnection is no newcomer to the broker. A leading zero byte is libzmq's.
+  // One routing id for this process's life: a reconnection is no newcomer to the broker. A leading zero byte is
+  // libzmq's.
   std::random_device random;
-  dealer_.set(zmq::sockopt::routing_id, "agent-" + std::to_string(::getpid()) + "-" + std::to_string(random()) + "-" +
-                                            std::to_string(random()));
+  dealer_.set(zmq::sockopt::routing_id,
+              "agent-" + std::to_string(::getpid()) + "-" + std::to_string(random()) + "-" + std::to_string(random()));
   // Without a connection a message is refused, not kept: the core repeats what still matters, and stale news hurt.
   dealer_.set(zmq::sockopt::immediate, true);
   auto watch = HandshakeWatch::create(context_, dealer_);
@@ -199,7 +206,8 @@ void AgentShell::poll_once() {
                                      {subscriber_.handle(), 0, ZMQ_POLLIN, 0},
                                      {nullptr, stop_.get(), ZMQ_POLLIN, 0}};
   for (const HookServer::Interest& interest : interests) {
-    items.push_back({nullptr, interest.fd, static_cast<short>(ZMQ_POLLIN | (interest.wants_write ? ZMQ_POLLOUT : 0)), 0});
+    items.push_back(
+        {nullptr, interest.fd, static_cast<short>(ZMQ_POLLIN | (interest.wants_write ? ZMQ_POLLOUT : 0)), 0});
   }
   const std::size_t first_watch = items.size();
   for (const CriuWatch& watch : criu_watches_) items.push_back({nullptr, watch.pidfd.get(), ZMQ_POLLIN, 0});

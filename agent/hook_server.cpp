@@ -64,7 +64,8 @@ Result<HookServer> HookServer::listen(const std::string& path, const std::string
   // Who can write there could put another socket in our place.
   if (auto trusted = check_folder(folder); !trusted) return fail_from(trusted.error(), "listen on " + path);
   if (somebody_listens(*address)) {
-    return fail(ErrorCode::conflict, "listen on " + path, "another agent serves this pod or node already; stop it first");
+    return fail(ErrorCode::conflict, "listen on " + path,
+                "another agent serves this pod or node already; stop it first");
   }
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return fail_errno("remove " + path);
 
@@ -158,8 +159,8 @@ void HookServer::add(Fd connection) {
   added.last_message = Clock::now();
 }
 
-/// Gives up the oldest connection that has said nothing yet: nobody knows of it, and a hook would have spoken. False when
-/// there is none.
+/// Gives up the oldest connection that has said nothing yet: nobody knows of it, and a hook would have spoken. False
+/// when there is none.
 bool HookServer::make_room() {
   const auto silent = std::find_if(connections_.begin(), connections_.end(),
                                    [](const auto& entry) { return !entry.second.has_spoken; });
@@ -179,6 +180,7 @@ HookInput HookServer::read(HookId hook) {
   HookInput input{hook, {}, false, {}};
   const auto connection = connections_.find(hook);
   if (connection == connections_.end()) return input;
+  const bool begins = !connection->second.reader.mid_frame();
   auto batch = connection->second.reader.read_available(connection->second.fd.get());
   if (!batch) {
     input.closed = true;
@@ -186,7 +188,8 @@ HookInput HookServer::read(HookId hook) {
     return input;
   }
   input.closed = batch->closed;
-  if (!batch->frames.empty() || !connection->second.reader.mid_frame()) connection->second.last_message = Clock::now();
+  // The rest of a message is waited for from its begin on.
+  if (begins || !batch->frames.empty()) connection->second.last_message = Clock::now();
   if (!batch->frames.empty()) connection->second.has_spoken = true;
   for (const std::string& frame : batch->frames) {
     auto message = decode(frame);

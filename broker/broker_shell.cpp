@@ -159,10 +159,11 @@ void BrokerShell::poll_once() {
   for (HandshakeWatch* watch : watches) {
     if (watch->handle() != nullptr) items.push_back(on_socket(watch->handle()));
   }
-  poll_until(items, std::min(core_.next_deadline(), publisher_->resume_at().value_or(TimePoint::max())));
+  poll_until(items, std::min({core_.next_deadline(), publisher_->resume_at().value_or(TimePoint::max()),
+                              gate_->next_reload()}));
   stopping_ = items[1].revents != 0;
   // First of all: what a revoked key has sent is no longer to be taken.
-  if (has_keys && items[3].revents != 0) read_keys_again();
+  if (has_keys && (items[3].revents != 0 || Clock::now() >= gate_->next_reload())) read_keys_again();
   if (items[2].revents != 0) {
     for (const std::string& why : gate_->answer_questions()) core_.on_turned_away(why, Clock::now(), out_);
     perform();
@@ -182,7 +183,8 @@ void BrokerShell::read_keys_again() {
   const std::vector<Identity> gone = gate_->reload();
   for (const std::string& complaint : gate_->take_complaints()) spdlog::warn("{}", complaint);
   // Editors and `lockstep keys` write files that are no keys yet: no news.
-  if (!gone.empty() || gate_->keys() != before) spdlog::info("the allow-list has changed: {} keys are allowed", gate_->keys());
+  if (!gone.empty() || gate_->keys() != before)
+    spdlog::info("the allow-list has changed: {} keys are allowed", gate_->keys());
   if (gone.empty()) return;
   core_.on_revoked(gone, Clock::now(), out_);
   perform();
@@ -190,7 +192,9 @@ void BrokerShell::read_keys_again() {
 }
 
 void BrokerShell::hear(HandshakeWatch& watch) {
-  while (const auto failure = watch.next()) {
+  for (int i = 0; i < kMessagesPerTurn; ++i) {
+    const auto failure = watch.next();
+    if (!failure) break;
     if (gate_->changes() < 0) continue;  // without keys nobody is turned away
     // Keys that are not allowed the gate has counted; what only ended in the middle was nobody who wanted in.
     if (*failure == HandshakeFailure::other_terms) core_.on_turned_away("a peer without a key", Clock::now(), out_);

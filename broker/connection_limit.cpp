@@ -7,6 +7,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "common/log.hpp"
@@ -34,21 +37,23 @@ bool keep_only(const std::vector<int>& listeners) {
   return closed && ::close_range(first, ~0U, CLOSE_RANGE_UNSHARE) == 0;
 }
 
-/// Accepts and closes until nobody comes any more.
-void refuse_all(const std::vector<int>& listeners) {
-  if (!keep_only(listeners)) return;
+/// Accepts and closes until nobody comes any more. False when the kernel does not let it.
+bool refuse_all(const std::vector<int>& listeners) {
+  if (!keep_only(listeners)) return false;
   std::vector<pollfd> items;
   for (const int listener : listeners) items.push_back({listener, POLLIN, 0});
   const TimePoint until = Clock::now() + kMaxWork;
   while (::poll(items.data(), items.size(), kQuietMs) > 0 && Clock::now() < until) {
     for (const pollfd& item : items) {
       if ((item.revents & POLLIN) == 0) continue;
-      for (int fd = ::accept4(item.fd, nullptr, nullptr, SOCK_CLOEXEC); fd >= 0;
-           fd = ::accept4(item.fd, nullptr, nullptr, SOCK_CLOEXEC)) {
+      while (Clock::now() < until) {
+        const int fd = ::accept4(item.fd, nullptr, nullptr, SOCK_CLOEXEC);
+        if (fd < 0) break;
         ::close(fd);
       }
     }
   }
+  return true;
 }
 
 }  // namespace
@@ -73,10 +78,18 @@ void ConnectionLimit::turn_away(std::vector<int> listeners) {
     next_complaint_ = now + kBetweenComplaints;
     spdlog::warn("there are as many connections as this process may have descriptors; further ones are closed at once");
   }
-  doorman_ = std::thread([this, listeners = std::move(listeners)] {
-    refuse_all(listeners);
+  try {
+    doorman_ = std::thread([this, listeners = std::move(listeners)] {
+      if (!refuse_all(listeners)) {
+        spdlog::warn("further connections can't be closed: {}", std::strerror(errno));
+        std::this_thread::sleep_for(milliseconds(kQuietMs));  // not at once again, for nothing
+      }
+      turning_ = false;
+    });
+  } catch (const std::system_error& error) {  // no thread to be had: the next turn tries again
+    spdlog::warn("further connections can't be closed: {}", error.what());
     turning_ = false;
-  });
+  }
 }
 
 }  // namespace lockstep::broker

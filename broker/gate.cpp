@@ -1,5 +1,6 @@
 #include "broker/gate.hpp"
 
+#include <fcntl.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -14,6 +15,8 @@ namespace {
 
 constexpr const char* kHandlerEndpoint = "inproc://zeromq.zap.01";
 constexpr std::size_t kMaxQuestion = 4'096;
+constexpr seconds kReadAgain{10};
+constexpr seconds kReadSoonAgain{1};
 // The frames of a question (RFC 27).
 enum Part : std::size_t { kVersion, kRequest, kDomain, kAddress, kRoutingId, kMechanism, kCredentials };
 
@@ -113,19 +116,32 @@ Result<void> Gate::watch(const std::string& folder) {
   return {};
 }
 
+/// A folder and a file in it are open at a time.
+void Gate::keep_room() {
+  for (Fd& fd : room_) {
+    if (!fd) fd.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+  }
+}
+
 std::vector<Identity> Gate::reload() {
   std::array<char, 16'384> events;
   while (::read(watch_.get(), events.data(), events.size()) > 0) {
   }
+  std::vector<std::string> complaints;
   // Before the list is read: what changes after that is an event again.
-  if (auto watched = watch(folder_); !watched) complaints_.push_back(watched.error().message());
+  if (auto watched = watch(folder_); !watched) complaints.push_back(watched.error().message());
+  for (Fd& fd : room_) fd.reset();
   auto list = load_key_list(folder_);
+  keep_room();
   if (!list) {
     // Fail closed: who may still come in can't be said.
-    complaints_.push_back(list.error().message() + "; until that is mended no key counts");
+    complaints.push_back(list.error().message() + "; until that is mended no key counts");
     list = KeyList{};
   }
-  complaints_.insert(complaints_.end(), list->complaints.begin(), list->complaints.end());
+  complaints.insert(complaints.end(), list->complaints.begin(), list->complaints.end());
+  next_reload_ = Clock::now() + (complaints.empty() ? kReadAgain : kReadSoonAgain);
+  if (complaints != last_complaints_) complaints_ = complaints;
+  last_complaints_ = std::move(complaints);
   AllowList newer(std::move(*list));
   std::vector<Identity> gone = list_.gone_in(newer);
   list_ = std::move(newer);

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <map>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@
 #include <zmq.hpp>
 
 #include "broker/core/permissions.hpp"
+#include "common/clock.hpp"
 #include "common/fd.hpp"
 #include "common/key_files.hpp"
 #include "common/result.hpp"
@@ -23,10 +25,10 @@
 namespace lockstep::broker {
 
 /// ZAP domains: what an endpoint is (common/zmq_socket.hpp, guard_zmq()).
-inline constexpr std::string_view kNetworkDomain = "network";   ///< CURVE
-inline constexpr std::string_view kFileDomain = "socket-file";  ///< ipc at a path: its mode says who can connect
-inline constexpr std::string_view kNameDomain = "socket-name";  ///< ipc in the abstract namespace, open to everybody
-inline constexpr std::string_view kLoopbackDomain = "loopback";   ///< tcp without keys: everybody on this machine
+inline constexpr std::string_view kNetworkDomain = "network";    ///< CURVE
+inline constexpr std::string_view kFileDomain = "socket-file";   ///< ipc at a path: its mode says who can connect
+inline constexpr std::string_view kNameDomain = "socket-name";   ///< ipc in the abstract namespace, open to everybody
+inline constexpr std::string_view kLoopbackDomain = "loopback";  ///< tcp without keys: everybody on this machine
 
 /// What libzmq asks about one connection.
 struct ZapQuestion {
@@ -81,6 +83,9 @@ class Gate {
   [[nodiscard]] int changes() const { return watch_.get(); }
   /// Reads the list again. Returns the identities that count no more, or no longer for the same.
   [[nodiscard]] std::vector<Identity> reload();
+  /// When to do so though nothing has been readable: a link that was set elsewhere is no event, and what could not be
+  /// read may have been mended. TimePoint::max() where there are no keys.
+  [[nodiscard]] TimePoint next_reload() const { return next_reload_; }
 
   /// Who has sent a message: what its connection's User-Id stands for now.
   [[nodiscard]] Identity identity(const zmq::message_t& frame) const;
@@ -89,12 +94,17 @@ class Gate {
   [[nodiscard]] Result<void> watch(const std::string& folder);
   void answer(const std::vector<zmq::message_t>& frames, std::vector<std::string>& turned_away);
 
+  void keep_room();
+
   zmq::socket_t questions_;
   Fd watch_;
+  std::array<Fd, 2> room_;  ///< for the list's files: strangers may hold every other descriptor
+  TimePoint next_reload_ = TimePoint::max();
   std::string folder_;
   std::string secret_key_;
   AllowList list_;
   std::vector<std::string> complaints_;
+  std::vector<std::string> last_complaints_;  ///< of the reading before: said once
   bool has_group_ = false;
 };
 

@@ -34,6 +34,12 @@ Result<void> prepare(const std::string& folder, const gid_t* group) {
   if (::chown(folder.c_str(), static_cast<uid_t>(-1), *group) != 0)
     return fail_errno("give " + folder + " to ipc_group");
   if (::chmod(folder.c_str(), kOfGroup) != 0) return fail_errno("open " + folder + " to ipc_group");
+  // The kernel drops the bit without a word when we are not of the group and lack CAP_FSETID.
+  struct stat made {};
+  if (::stat(folder.c_str(), &made) != 0) return fail_errno("look at " + folder);
+  if ((made.st_mode & S_ISGID) == 0)
+    return fail(ErrorCode::refused, "open " + folder + " to ipc_group",
+                "sockets would not be the group's: give the broker CAP_FSETID");
   return {};
 }
 

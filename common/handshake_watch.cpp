@@ -77,7 +77,11 @@ std::optional<HandshakeFailure> HandshakeWatch::next() {
       std::memcpy(&number, event.data(), sizeof number);
       std::memcpy(&value, static_cast<const char*>(event.data()) + sizeof number, sizeof value);
       if (number == ZMQ_EVENT_LISTENING) add_listener(static_cast<int>(value));
-      if (number == ZMQ_EVENT_ACCEPT_FAILED && (value == EMFILE || value == ENFILE)) no_room_ = true;
+      if (number == ZMQ_EVENT_ACCEPT_FAILED && (value == EMFILE || value == ENFILE)) {
+        // libzmq says so without a pause: the caller must come to do something about it.
+        no_room_ = true;
+        return std::nullopt;
+      }
       if ((number & kEvents) != 0) return failure_of(number, value);
     }
   } catch (const zmq::error_t&) {

@@ -13,7 +13,8 @@ MadeLock prepared(MadeLock lock, const std::optional<Closing>& closing) {
   if (!lock) return lock;
   auto done = closing ? (*lock)->take_over(closing->lease, closing->round) : (*lock)->prepare();
   if (!done) {
-    (void)(*lock)->remove();  // what was put in place before the step that failed
+    // What was put in place before the step that failed; never what was closed before.
+    if (!closing) (void)(*lock)->remove();
     return Failure(done.error());
   }
   return lock;

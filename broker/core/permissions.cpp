@@ -12,6 +12,11 @@ bool of_agents(const Body& body) { return is_one_of<HookEvent, HookGone, CriuGon
 bool of_operators(const Body& body) { return is_one_of<OpenRound, AbortRound, MemberResult, CommandReport>(body); }
 bool of_readers(const Body& body) { return is_one_of<GetRound, GetStatus, GetHistory>(body); }
 
+/// What a client's Hello has no use for, whatever role it names: pods change hands by it, and rounds end.
+bool claims_something(const Hello& hello) {
+  return hello.role != Role::client || hello.whole_node || !hello.pods.empty() || !hello.found_rounds.empty();
+}
+
 std::string told(const Identity& who, const std::string& may) { return who.name + " " + may; }
 
 }  // namespace
@@ -44,7 +49,7 @@ std::optional<std::string> refusal(const Identity& who, const Body& body) {
       [[fallthrough]];
     case Access::operator_:
       if (of_agents(body)) return told(who, "is not an agent's: it may not speak for members");
-      if (const auto* hello = std::get_if<Hello>(&body); hello != nullptr && hello->role != Role::client) {
+      if (const auto* hello = std::get_if<Hello>(&body); hello != nullptr && claims_something(*hello)) {
         return told(who, "is not an agent's: it may not claim pods");
       }
       return std::nullopt;

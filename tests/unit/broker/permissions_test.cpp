@@ -43,6 +43,20 @@ TEST(Permissions, AreWhatTheTableSays) {
   }
 }
 
+TEST(Permissions, AClientsHelloClaimsNothing) {
+  Hello of_a_pod = hello(Role::client);
+  of_a_pod.pods = {7};
+  Hello of_a_node = hello(Role::client);
+  of_a_node.whole_node = true;
+  Hello of_a_round = hello(Role::client);
+  of_a_round.found_rounds = {RoundId("r")};
+  for (const Hello& claim : {of_a_pod, of_a_node, of_a_round}) {
+    EXPECT_TRUE(refusal(kObserver, claim));
+    EXPECT_TRUE(refusal(kOperator, claim));
+    EXPECT_FALSE(refusal(Identity{}, claim));
+  }
+}
+
 TEST(Permissions, ARefusalNamesTheKeyAndTheReason) {
   EXPECT_EQ(refusal(kObserver, AbortRound{}),
             "key ob is an observer's: it may read rounds, not open, abort or report on them");
