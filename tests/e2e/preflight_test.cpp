@@ -23,6 +23,7 @@ class Preflight : public EndToEnd {
   static nlohmann::json preflight(const Cluster& cluster, const std::string& group, int expected) {
     const CommandResult result = cluster.lockstep({"preflight", group, "--output", "json"});
     EXPECT_EQ(result.exit_code, expected) << result.out << result.err;
+    if (result.out.empty()) throw std::runtime_error("no output; " + result.err);
     return nlohmann::json::parse(result.out)["members"][0];
   }
 };

@@ -131,8 +131,9 @@ TEST_P(HalfWay, OneDumpThatFailsLetsAllRunOn) {
 
   std::vector<GroupMember> members = traffic.group();
   members.push_back({.id = "stubborn"});
-  const std::vector<std::string> options =
-      GetParam() ? std::vector<std::string>{"--leave-running"} : std::vector<std::string>{};
+  // lockstep would have seen it coming.
+  std::vector<std::string> options{"--no-preflight"};
+  if (GetParam()) options.emplace_back("--leave-running");
   expect_failed_checkpoint(cluster, traffic, cluster.write_group(members, kShortBounds), options, "stubborn");
   EXPECT_TRUE(wait_until([&] { return state_of(stubborn.pid()) == 'S'; }, 2s)) << state_of(stubborn.pid());
 
