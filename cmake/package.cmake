@@ -1,4 +1,5 @@
-# One Debian package of the whole: cpack -G DEB --config BUILD/CPackConfig.cmake. Needs dpkg-dev, for the dependencies.
+# One Debian package of the whole: cpack -G DEB --config BUILD/CPackConfig.cmake. Needs dpkg-dev and
+# file, for the dependencies.
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME lockstep)
 set(CPACK_PACKAGE_VENDOR lockstep)

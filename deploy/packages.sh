@@ -20,7 +20,7 @@ packages_of() {
     criu) echo mmdebstrap ;; # only where the machine's own criu does not do
     apps) echo redis-server postgresql nats-server memcached openmpi-bin libopenmpi-dev ;; # for tests/e2e/apps
     fuzz) echo clang lld libclang-rt-dev ;; # the latter has libFuzzer and the sanitizers
-    packages) echo dpkg-dev mmdebstrap buildah runc man-db ;; # the .deb, the images, and a Debian to try them in
+    packages) echo dpkg-dev file mmdebstrap buildah runc man-db ;; # the .deb (CPack needs file), the images, a Debian
     podman) echo podman runc conmon netavark zstd ;;
     kubernetes) # where kubectl comes from elsewhere, Debian's would be in its way
       if command -v kubectl >/dev/null; then echo python3-yaml; else echo python3-yaml kubernetes-client; fi

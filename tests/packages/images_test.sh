@@ -13,7 +13,7 @@ readonly max_added=48
 readonly broker_user=7600
 
 need_root
-need_programs buildah cpack dpkg-shlibdeps unshare
+need_programs buildah cpack dpkg-shlibdeps file unshare
 if [[ ${1-} != --inside ]]; then
   (($# == 2)) || die "usage: images_test.sh BUILD DEBIAN"
   exec unshare --mount --propagation private --pid --fork --kill-child --mount-proc bash "$0" --inside "$@"

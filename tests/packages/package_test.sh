@@ -9,7 +9,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need_root
-need_programs cpack cmake dpkg-deb dpkg-shlibdeps readelf man unshare
+need_programs cpack cmake dpkg-deb dpkg-shlibdeps file readelf man unshare
 if [[ ${1-} != --inside ]]; then
   (($# == 2)) || die "usage: package_test.sh BUILD DEBIAN"
   exec unshare --mount --propagation private --pid --fork --kill-child bash "$0" --inside "$@"
