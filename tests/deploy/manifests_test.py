@@ -7,6 +7,7 @@ capabilities, files and probes, in mount namespaces that have the pods' folders.
 usage: manifests_test.py BIN   (BIN: the folder of the programs)
 """
 
+import atexit
 import json
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ import yaml
 
 SOURCE = Path(__file__).resolve().parents[2]
 KUBERNETES = SOURCE / "deploy/kubernetes"
-BIN = Path(sys.argv.pop(1)).resolve() if len(sys.argv) > 1 else SOURCE / "build/dev/bin"
+BUILT = Path(sys.argv.pop(1)).resolve() if len(sys.argv) > 1 else SOURCE / "build/dev/bin"
 # What SECURITY.md says that each kind of agent needs.
 NODE_CAPABILITIES = {"NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE"}
 SIDECAR_CAPABILITIES = {"NET_ADMIN"}
@@ -28,6 +29,20 @@ SIDECAR_CAPABILITIES = {"NET_ADMIN"}
 HOOK_SOCKETS = "/run/lockstep"
 SECRETS = {"lockstep-broker-key", "lockstep-allowed", "lockstep-node-keys"}
 NODE = "node-1"
+
+
+def public_copy(folder):
+    """Of the programs: users other than root, and root without capabilities, can't enter a checkout below a 0700 home."""
+    made = Path(tempfile.mkdtemp(prefix="lockstep-programs-"))
+    atexit.register(shutil.rmtree, made)
+    made.chmod(0o755)
+    for name in ("lockstep", "lockstep-agent", "lockstep-broker", "lockstep-hook"):
+        shutil.copy(folder / name, made)
+        (made / name).chmod(0o755)
+    return made
+
+
+BIN = public_copy(BUILT)
 
 
 def build(folder):
