@@ -71,12 +71,14 @@ close_inherited() {
   done
 }
 
-# build PRESET [TARGET…]: configures once, builds what has changed.
+# build PRESET [TARGET…]: configures once and when the presets have changed, builds what has changed.
 build() {
   local preset=$1 dir=$LOCKSTEP_SOURCE/build/$1
   shift
-  if [[ ! -e $dir/build.ninja ]]; then
-    with_progress "configuring ($preset)" cmake -S "$LOCKSTEP_SOURCE" --preset "$preset" || return
+  # An old cache keeps settings that the preset has no more.
+  if [[ ! -e $dir/build.ninja || $LOCKSTEP_SOURCE/CMakePresets.json -nt $dir/CMakeCache.txt ]]; then
+    with_progress "configuring ($preset)" cmake --fresh -S "$LOCKSTEP_SOURCE" --preset "$preset" || return
+    touch "$dir/CMakeCache.txt"
   fi
   with_progress "building ($preset)" cmake --build "$dir" ${1:+--target "$@"}
 }
