@@ -7,7 +7,7 @@
 namespace lockstep::cli {
 
 struct VerifyOptions {
-  std::vector<std::string> images;  ///< each member's images folder
+  std::vector<std::string> images;  ///< each member's images folder, or archive
   bool json = false;
   bool quiet = false;  ///< text: the result's line alone
 };

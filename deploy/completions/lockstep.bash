@@ -49,6 +49,9 @@ _lockstep() {
     mapfile -t COMPREPLY < <(compgen -W "$options" -- "$current")
   elif [[ $command == abort || $command == show ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$(_lockstep_rounds)" -- "$current")
+  elif [[ $command == verify || $command == connections ]]; then
+    compopt -o filenames
+    mapfile -t COMPREPLY < <(compgen -f -- "$current")
   else
     compopt -o filenames
     mapfile -t COMPREPLY < <(compgen -d -- "$current"; compgen -f -X '!*.@(yaml|yml)' -- "$current")
