@@ -25,6 +25,9 @@ constexpr int kMessagesPerTurn = 256;
 /// Nor should large ones: no new message is begun after so long.
 constexpr milliseconds kTurn{5};
 
+/// How often those that come too many are looked at.
+constexpr milliseconds kNewsOfTheCrowd{50};
+
 /// Messages of one peer that wait to be read; what it says beyond that waits in its own connection. An agent says few
 /// things at once, and each may be as large as a frame.
 constexpr int kWaitingPerPeer = 16;
@@ -156,11 +159,17 @@ void BrokerShell::poll_once() {
   if (has_keys) items.push_back(on_file(gate_->changes()));
   // With or without keys: what a watch has to tell must be taken.
   const std::array watches{&handshakes_, &publisher_->handshakes(), &publisher_->local_watch()};
-  for (HandshakeWatch* watch : watches) {
-    if (watch->handle() != nullptr) items.push_back(on_socket(watch->handle()));
+  TimePoint until =
+      std::min({core_.next_deadline(), publisher_->resume_at().value_or(TimePoint::max()), gate_->next_reload()});
+  // While connections are turned away there is news of each of them: some at a time will do.
+  if (connections_->busy()) {
+    until = std::min(until, Clock::now() + kNewsOfTheCrowd);
+  } else {
+    for (HandshakeWatch* watch : watches) {
+      if (watch->handle() != nullptr) items.push_back(on_socket(watch->handle()));
+    }
   }
-  poll_until(items, std::min({core_.next_deadline(), publisher_->resume_at().value_or(TimePoint::max()),
-                              gate_->next_reload()}));
+  poll_until(items, until);
   stopping_ = items[1].revents != 0;
   // First of all: what a revoked key has sent is no longer to be taken.
   if (has_keys && (items[3].revents != 0 || Clock::now() >= gate_->next_reload())) read_keys_again();

@@ -32,6 +32,8 @@ class ConnectionLimit {
 
   /// Accepts and closes what waits at these listeners, until nobody comes for a moment. They must not block.
   void turn_away(std::vector<int> listeners);
+  /// It is at that: libzmq, which tries as well, tells of each connection that it could not accept.
+  [[nodiscard]] bool busy() const { return turning_; }
 
  private:
   std::atomic<bool> turning_{false};  ///< the thread has work to do

@@ -13,6 +13,7 @@ namespace {
 
 constexpr int kEvents =
     ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+constexpr int kEventsAtOnce = 1'000;
 constexpr int kListenerEvents = ZMQ_EVENT_LISTENING | ZMQ_EVENT_ACCEPT_FAILED;
 
 HandshakeFailure failure_of(std::uint16_t event, std::uint32_t value) {
@@ -66,7 +67,8 @@ void HandshakeWatch::add_listener(int fd) {
 std::optional<HandshakeFailure> HandshakeWatch::next() {
   if (!pair_) return std::nullopt;
   try {
-    while (true) {
+    // libzmq tells of a lack of room without a pause: the caller must come to do something about it.
+    for (int i = 0; i < kEventsAtOnce; ++i) {
       zmq::message_t event;
       zmq::message_t endpoint;
       if (!pair_.recv(event, zmq::recv_flags::dontwait)) return std::nullopt;
@@ -77,16 +79,12 @@ std::optional<HandshakeFailure> HandshakeWatch::next() {
       std::memcpy(&number, event.data(), sizeof number);
       std::memcpy(&value, static_cast<const char*>(event.data()) + sizeof number, sizeof value);
       if (number == ZMQ_EVENT_LISTENING) add_listener(static_cast<int>(value));
-      if (number == ZMQ_EVENT_ACCEPT_FAILED && (value == EMFILE || value == ENFILE)) {
-        // libzmq says so without a pause: the caller must come to do something about it.
-        no_room_ = true;
-        return std::nullopt;
-      }
+      if (number == ZMQ_EVENT_ACCEPT_FAILED && (value == EMFILE || value == ENFILE)) no_room_ = true;
       if ((number & kEvents) != 0) return failure_of(number, value);
     }
-  } catch (const zmq::error_t&) {
-    return std::nullopt;
+  } catch (const zmq::error_t&) {  // the context is ending
   }
+  return std::nullopt;
 }
 
 }  // namespace lockstep
