@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cli/files.hpp"
+#include "cli/scan/proc_scan.hpp"
 #include "common/config.hpp"
 
 namespace lockstep::cli {
@@ -13,6 +14,17 @@ namespace {
 
 /// From SIGTERM to SIGKILL.
 constexpr milliseconds kTermLimit{2'000};
+/// How often a group without its leader is looked at: no descriptor tells its end.
+constexpr milliseconds kLookAgain{50};
+
+/// Zombies do not count: a container's first process may never reap them.
+bool any_lives(pid_t group) {
+  if (::kill(-group, 0) != 0) return false;
+  return std::ranges::any_of(list_processes(), [&](const auto& entry) {
+    const ProcessStat& stat = entry.second;
+    return stat.group == group && stat.state != 'Z' && stat.state != 'X';
+  });
+}
 
 }  // namespace
 
@@ -72,7 +84,8 @@ void CommandRunner::end(std::size_t member, bool ok, const std::string& how) {
 void CommandRunner::expire(std::size_t member, const std::string& how) {
   Track& track = tracks_[member];
   track.process->signal_group(SIGTERM);
-  dying_.push_back({std::move(*track.process), Clock::now() + kTermLimit});
+  const pid_t group = track.process->pid();
+  dying_.push_back({std::move(*track.process), group, Clock::now() + kTermLimit});
   track.process.reset();
   end(member, false, how);
 }
@@ -95,12 +108,14 @@ void CommandRunner::turn() {
 void CommandRunner::reap() {
   std::vector<Dying> left;
   for (Dying& dying : dying_) {
-    if (dying.process.poll()) continue;
+    dying.leader_ended = dying.process.poll().has_value();
+    // The leader's pid is nobody else's while its group has a process.
+    if (dying.leader_ended && (dying.killed || !any_lives(dying.group))) continue;
     if (!dying.killed && Clock::now() >= dying.kill_at) {
-      dying.process.signal_group(SIGKILL);
+      ::kill(-dying.group, SIGKILL);
       dying.killed = true;
     }
-    left.push_back(std::move(dying));
+    if (!dying.leader_ended || !dying.killed) left.push_back(std::move(dying));
   }
   dying_.swap(left);
 }
@@ -131,7 +146,9 @@ void CommandRunner::add_to(std::vector<zmq::pollitem_t>& items) const {
   for (const Track& track : tracks_) {
     if (track.process) items.push_back({nullptr, track.process->pidfd(), ZMQ_POLLIN, 0});
   }
-  for (const Dying& dying : dying_) items.push_back({nullptr, dying.process.pidfd(), ZMQ_POLLIN, 0});
+  for (const Dying& dying : dying_) {
+    if (!dying.leader_ended) items.push_back({nullptr, dying.process.pidfd(), ZMQ_POLLIN, 0});
+  }
 }
 
 std::optional<TimePoint> CommandRunner::next_deadline() const {
@@ -141,7 +158,8 @@ std::optional<TimePoint> CommandRunner::next_deadline() const {
     if (track.process) consider(track.started + track.command->timeout);
   }
   for (const Dying& dying : dying_) {
-    if (!dying.killed) consider(dying.kill_at);
+    if (!dying.killed)
+      consider(dying.leader_ended ? std::min(dying.kill_at, Clock::now() + kLookAgain) : dying.kill_at);
   }
   return next;
 }

@@ -1,7 +1,8 @@
 /// Runs the members' own commands: those of one member one after another, those of different members side by side.
 ///
 /// Nothing here waits: the round's loop polls add_to()'s descriptors and calls turn(). A command that outlives its
-/// timeout counts as failed at once, gets SIGTERM with its whole process group, and SIGKILL two seconds later.
+/// timeout counts as failed at once, gets SIGTERM with its whole process group, and SIGKILL two seconds later, also
+/// where only its children are left.
 #pragma once
 
 #include <optional>
@@ -58,8 +59,10 @@ class CommandRunner {
   };
   struct Dying {
     CriuProcess process;
+    pid_t group = 0;
     TimePoint kill_at;
     bool killed = false;
+    bool leader_ended = false;
   };
 
   void start_next(std::size_t member);

@@ -54,11 +54,13 @@ std::optional<ProcessStat> parse_stat(std::string_view text) {
   std::string_view rest = text.substr(close + 1);
   const std::string_view state = take_word(rest);
   const std::string_view parent = take_word(rest);
-  (void)take_word(rest);  // its process group
+  const std::string_view group = take_word(rest);
   const std::string_view session = take_word(rest);
   std::string_view front = text.substr(0, open);
   if (!read_number(take_word(front), stat.pid) || state.size() != 1) return std::nullopt;
-  if (!read_number(parent, stat.parent) || !read_number(session, stat.session)) return std::nullopt;
+  if (!read_number(parent, stat.parent) || !read_number(group, stat.group) || !read_number(session, stat.session)) {
+    return std::nullopt;
+  }
   stat.state = state.front();
   return stat;
 }

@@ -18,7 +18,8 @@ struct ProcessStat {
   pid_t parent = 0;
   pid_t session = 0;
   char state = '?';
-  std::string name;
+  std::string name = {};
+  pid_t group = 0;
 };
 /// /proc/PID/stat. The name may hold any character.
 [[nodiscard]] std::optional<ProcessStat> parse_stat(std::string_view text);

@@ -140,6 +140,16 @@ TEST_F(CommandRunnerTest, EndsOneThatTakesTooLongWithItsChildren) {
   EXPECT_TRUE(ends(std::stoi(text)));
 }
 
+TEST_F(CommandRunnerTest, KillsChildrenThatIgnoreTheEndOfTheirCommand) {
+  const std::string pid = folder_ / "child";
+  add(0, CommandMoment::frozen,
+      "(trap '' TERM; echo ready > " + pid + ".ready; sleep 60) & echo $! > " + pid + "; wait", 1s);
+  const auto reports = run(CommandMoment::frozen);
+  EXPECT_EQ(reports.at(0).state, CommandState::failed);
+  ASSERT_FALSE(test::read_file(pid + ".ready").empty()) << "the command has not come so far";
+  EXPECT_TRUE(ends(std::stoi(test::read_file(pid))));
+}
+
 TEST_F(CommandRunnerTest, StopsThemAll) {
   add(0, CommandMoment::frozen, "sleep 60");
   add(1, CommandMoment::frozen, "sleep 60");

@@ -33,6 +33,7 @@ TEST(ProcText, ReadsStat) {
   EXPECT_EQ(stat->name, "a) b (c");
   EXPECT_EQ(stat->state, 'S');
   EXPECT_EQ(stat->parent, 7);
+  EXPECT_EQ(stat->group, 8);
   EXPECT_EQ(stat->session, 9);
   for (const char* wrong : {"", "42", "42 (a", "x (a) S 1 2 3", "42 (a) S", ") 1 (", "(a) S 1 2 3"}) {
     EXPECT_FALSE(parse_stat(wrong)) << wrong;
