@@ -18,6 +18,13 @@ const std::vector<std::string>& given_options(const GroupMember& member) {
   return member.driver == Driver::podman ? member.podman_options : member.criu_options;
 }
 
+/// With what the member's runtime gives to CRIU by itself: runc and crun always let a terminal's master be outside.
+std::vector<std::string> all_given(const GroupMember& member) {
+  std::vector<std::string> options = given_options(member);
+  if (member.driver == Driver::podman) options.emplace_back("--orphan-pts-master");
+  return options;
+}
+
 /// An image that holds entries, not just its magic words.
 bool has_entries(const std::string& image) {
   struct stat info {};
@@ -53,7 +60,7 @@ Result<void> examine_trees(std::vector<ReadyMember>& members) {
   for (ReadyMember& ready : members) {
     const auto facts = scan_tree(processes, ready.pid, all);
     if (!facts) return fail_from(facts.error(), "member \"" + ready.member->id.value + "\"");
-    ready.findings = examine(*facts, given_options(*ready.member));
+    ready.findings = examine(*facts, all_given(*ready.member));
     if (ready.member->driver == Driver::podman) ready.findings = for_podman(std::move(ready.findings));
     ready.more_options = options_of(ready.findings, false);
   }

@@ -110,6 +110,7 @@ TEST(Examine, TakesWhatTheUserGivesForGranted) {
   };
   for (const Row& row : {Row{device("/dev/pts/3", 136, 3), {"--shell-job"}}, Row{device("/dev/pts/3", 136, 3), {"-j"}},
                          Row{device("/dev/pts/3", 136, 3), {"--external", "tty[8803:3]"}},
+                         Row{device("/dev/pts/0", 136, 0), {"--orphan-pts-master"}},
                          Row{socket_of(AF_UNIX, SOCK_STREAM, 0, 55), {"--external=unix[55]"}},
                          Row{socket_of(AF_UNIX, SOCK_DGRAM, 0, 55, "/dev/log"), {"-x"}},
                          Row{regular("/data/x", 1, 0, true), {"--file-locks"}},
