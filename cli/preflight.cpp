@@ -137,7 +137,11 @@ Result<Preflight> preflight_restore(const GroupFile& group) {
   for (ReadyMember& ready : *members) {
     if (auto placed = driver_of(*ready.member).find_place(ready, *machine); !placed) return Failure(placed.error());
   }
-  for (ReadyMember& ready : *members) ready.more_options = kept_options(ready);
+  for (ReadyMember& ready : *members) {
+    auto kept = kept_options(ready);
+    if (!kept) return Failure(kept.error());
+    ready.more_options = std::move(*kept);
+  }
   preflight->members = std::move(*members);
   return preflight;
 }

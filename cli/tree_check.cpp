@@ -8,6 +8,7 @@
 
 #include "cli/files.hpp"
 #include "cli/scan/proc_scan.hpp"
+#include "cli/text_table.hpp"
 
 namespace lockstep::cli {
 namespace {
@@ -25,6 +26,12 @@ std::vector<std::string> all_given(const GroupMember& member) {
   return options;
 }
 
+/// Whether keep_options() has written it. The images come from elsewhere; no other word of theirs is to reach a CRIU
+/// that runs as root. --ghost-limit and --link-remap are of a dump alone.
+bool may_be_kept(std::string_view option) {
+  return option == kFileLocks || option == "--ext-unix-sk" || option == "--shell-job";
+}
+
 /// An image that holds entries, not just its magic words.
 bool has_entries(const std::string& image) {
   struct stat info {};
@@ -33,6 +40,24 @@ bool has_entries(const std::string& image) {
 
 void add(std::vector<std::string>& options, const std::string& option) {
   if (std::ranges::find(options, option) == options.end()) options.push_back(option);
+}
+
+Result<void> read_kept(const ReadyMember& ready, std::vector<std::string>& options) {
+  const std::string path = ready.images + "/" + std::string(kOptionsFile);
+  const auto kept = read_file(path, 4096);
+  if (!kept && kept.error().code == ErrorCode::not_found) return {};
+  if (!kept) return fail_from(kept.error(), "member \"" + ready.member->id.value + "\"");
+  std::istringstream lines(*kept);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.empty()) continue;
+    if (!may_be_kept(line)) {
+      return fail(ErrorCode::invalid, "member \"" + ready.member->id.value + "\": " + path,
+                  "has the line \"" + printable(line, 80) +
+                      "\", which lockstep does not write; what CRIU needs besides belongs into criu_options");
+    }
+    add(options, line);
+  }
+  return {};
 }
 
 }  // namespace
@@ -88,12 +113,10 @@ Result<void> keep_options(const ReadyMember& ready) {
   return text.empty() ? remove_file(path) : replace_file(path, text);
 }
 
-std::vector<std::string> kept_options(const ReadyMember& ready) {
+Result<std::vector<std::string>> kept_options(const ReadyMember& ready) {
   std::vector<std::string> options;
-  const auto kept = read_file(ready.images + "/" + std::string(kOptionsFile), 4096);
-  std::istringstream lines(kept ? *kept : std::string());
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with("--")) add(options, line);
+  if (ready.member->driver != Driver::podman) {
+    if (auto read = read_kept(ready, options); !read) return Failure(read.error());
   }
   // Without the option CRIU restores the files and not the locks, and says nothing.
   if (has_entries(ready.images + "/filelocks.img")) add(options, std::string(kFileLocks));

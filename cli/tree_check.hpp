@@ -24,7 +24,7 @@ namespace lockstep::cli {
 inline constexpr std::string_view kOptionsFile = "lockstep.options";
 /// Keeps them with the images that are about to be written, and removes those of an earlier round.
 [[nodiscard]] Result<void> keep_options(const ReadyMember& ready);
-/// What the images want to be restored with.
-[[nodiscard]] std::vector<std::string> kept_options(const ReadyMember& ready);
+/// What the images want to be restored with. Fails where they want anything that keep_options() would not.
+[[nodiscard]] Result<std::vector<std::string>> kept_options(const ReadyMember& ready);
 
 }  // namespace lockstep::cli

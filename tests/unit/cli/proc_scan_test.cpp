@@ -201,11 +201,11 @@ TEST(KeptOptions, ComeBackWithTheImages) {
   ready.findings = {{Severity::option, 1, "a", 3, "w", "r", {"--shell-job"}, true},
                     {Severity::option, 1, "a", 3, "w", "r", {"--link-remap"}, false}};
   ASSERT_TRUE(keep_options(ready));
-  EXPECT_EQ(kept_options(ready), std::vector<std::string>{"--shell-job"});
+  EXPECT_EQ(*kept_options(ready), std::vector<std::string>{"--shell-job"});
   test::write_file(folder / "filelocks.img", "12345678 and an entry");
-  EXPECT_EQ(kept_options(ready), (std::vector<std::string>{"--shell-job", "--file-locks"}));
+  EXPECT_EQ(*kept_options(ready), (std::vector<std::string>{"--shell-job", "--file-locks"}));
   member.criu_options = {"--shell-job"};
-  EXPECT_EQ(kept_options(ready), std::vector<std::string>{"--file-locks"}) << "what the user gives is not said twice";
+  EXPECT_EQ(*kept_options(ready), std::vector<std::string>{"--file-locks"}) << "what the user gives is not said twice";
   ready.findings.clear();
   ASSERT_TRUE(keep_options(ready));
   EXPECT_FALSE(std::filesystem::exists(folder / std::string(kOptionsFile)));
@@ -213,3 +213,25 @@ TEST(KeptOptions, ComeBackWithTheImages) {
 
 }  // namespace
 }  // namespace lockstep::cli
+TEST(KeptOptions, AreOnlyThoseThatLockstepKeeps) {
+  const test::TempDir folder;
+  GroupMember member;
+  member.id = MemberId("db");
+  ReadyMember ready;
+  ready.member = &member;
+  ready.images = folder.path();
+  const std::string path = folder / std::string(kOptionsFile);
+  test::write_file(path, "--file-locks\n--ext-unix-sk\n\n--shell-job\n");
+  EXPECT_EQ(*kept_options(ready), (std::vector<std::string>{"--file-locks", "--ext-unix-sk", "--shell-job"}));
+  for (const char* line : {"--action-script=/tmp/x", "--file-locks=1", "--ghost-limit", "--shell-job ", "1024", "-j"}) {
+    test::write_file(path, std::string("--file-locks\n") + line + "\n");
+    const auto kept = kept_options(ready);
+    ASSERT_FALSE(kept) << line;
+    EXPECT_EQ(kept.error().code, ErrorCode::invalid);
+    EXPECT_TRUE(kept.error().message().starts_with("member \"db\": " + path + ": has the line \"" + line + "\""))
+        << kept.error().message();
+  }
+  member.driver = Driver::podman;
+  EXPECT_EQ(*kept_options(ready), std::vector<std::string>{}) << "Podman's own images have no such file";
+}
+
