@@ -209,7 +209,7 @@ class Examination {
     }
     const bool of_memory = map.path.starts_with("/memfd:") || map.path.starts_with("/dev/zero") ||
                            map.path.starts_with("/anon_hugepage") || map.path.starts_with("/[aio]") || map.path.starts_with("/drm");
-    if (map.path.starts_with("/") && !of_memory) check_unlinked(map.path, map.links, map.bytes, -1);
+    if (map.path.starts_with("/") && !of_memory && map.looked_at) check_unlinked(map.path, map.links, map.bytes, -1);
   }
 
   void check_unlinked(const std::string& path, std::uint64_t links, std::uint64_t bytes, int fd) {

@@ -39,6 +39,7 @@ struct MappedFile {
   std::string path;
   std::uint64_t links = 1;
   std::uint64_t bytes = 0;
+  bool looked_at = true;  ///< links and bytes are known
 };
 
 struct Limit {

@@ -106,11 +106,12 @@ std::optional<OpenFile> read_file_facts(const std::string& process, int fd) {
 std::vector<MappedFile> read_maps(const std::string& process) {
   std::vector<MappedFile> maps;
   for (MapLine& line : parse_maps(text_of(process + "/maps"))) {
-    MappedFile map{std::move(line.path), 1, 0};
+    MappedFile map{std::move(line.path), 1, 0, false};
     struct stat info {};
     if (::stat((process + "/map_files/" + line.range).c_str(), &info) == 0) {
       map.links = info.st_nlink;
       map.bytes = static_cast<std::uint64_t>(info.st_blocks) * 512;
+      map.looked_at = true;
     }
     maps.push_back(std::move(map));
   }

@@ -43,6 +43,16 @@ std::string unescaped(std::string_view text) {
   return plain;
 }
 
+/// "08048000-0804c000" as map_files has it: "8048000-804c000".
+std::string unpadded(std::string_view range) {
+  std::string plain;
+  for (const std::string_view end : {take(range, '-'), range}) {
+    if (!plain.empty()) plain.push_back('-');
+    plain += end.substr(std::min(end.find_first_not_of('0'), end.empty() ? 0 : end.size() - 1));
+  }
+  return plain;
+}
+
 }  // namespace
 
 std::optional<ProcessStat> parse_stat(std::string_view text) {
@@ -108,7 +118,7 @@ std::vector<MapLine> parse_maps(std::string_view text) {
     line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
     if (inode == "0" || line.empty() || line.front() == '[') continue;
     std::string path = unescaped(line);
-    if (seen.insert(path).second) maps.push_back({std::string(range), std::move(path)});
+    if (seen.insert(path).second) maps.push_back({unpadded(range), std::move(path)});
   }
   return maps;
 }

@@ -144,7 +144,9 @@ TEST(Examine, JudgesMaps) {
   for (const Row& row :
        {Row{{"/usr/lib/libc.so.6", 1, 4 * kMiB}, true, ""}, Row{{"/SYSV00000000 (deleted)", 1, 0}, true, "fatal"},
         Row{{"/SYSV00000000 (deleted)", 1, 0}, false, ""}, Row{{"anon_inode:[io_uring]", 1, 0}, false, "fatal"},
-        Row{{"/dev/zero (deleted)", 0, 9 * kMiB}, false, ""}, Row{{"/dev/shm/x (deleted)", 0, 9 * kMiB}, false, "option"}}) {
+        Row{{"/dev/zero (deleted)", 0, 9 * kMiB}, false, ""},
+        Row{{"/dev/shm/x (deleted)", 0, 9 * kMiB}, false, "option"},
+        Row{{"/usr/lib/x (deleted)", 1, 0}, false, "option"}, Row{{"/usr/lib/x (deleted)", 1, 0, false}, false, ""}}) {
     TreeFacts tree = plain_tree();
     tree.processes[0].shares_ipc = row.shares_ipc;
     tree.processes[0].maps.push_back(row.map);

@@ -65,11 +65,15 @@ TEST(ProcText, ReadsMapsOfFilesOnce) {
       "55d1-55d2 r-xp 00001000 fd:01 123                        /usr/bin/a\\040b\n"
       "7f00-7f01 rw-p 00000000 00:00 0                          [heap]\n"
       "7f01-7f02 rw-p 00000000 00:00 0 \n"
-      "7f02-7f03 rw-s 00000000 00:01 7                          /SYSV00000000 (deleted)\n");
-  ASSERT_EQ(maps.size(), 2U);
+      "7f02-7f03 rw-s 00000000 00:01 7                          /SYSV00000000 (deleted)\n"
+      "00400000-08048000 r--p 00000000 fd:01 9                  /usr/bin/low\n"
+      "00000000-00001000 r--p 00000000 fd:01 9                  /usr/bin/low\n");
+  ASSERT_EQ(maps.size(), 3U);
   EXPECT_EQ(maps[0].range, "55d0-55d1");
   EXPECT_EQ(maps[0].path, "/usr/bin/a b");
   EXPECT_EQ(maps[1].path, "/SYSV00000000 (deleted)");
+  EXPECT_EQ(maps[2].range, "400000-8048000") << "as map_files names it";
+  EXPECT_EQ(parse_maps("00000000-00001000 r--p 00000000 fd:01 9 /x\n").at(0).range, "0-1000");
 }
 
 TEST(UnixSockets, SurviveAnyDatagram) {
@@ -211,8 +215,6 @@ TEST(KeptOptions, ComeBackWithTheImages) {
   EXPECT_FALSE(std::filesystem::exists(folder / std::string(kOptionsFile)));
 }
 
-}  // namespace
-}  // namespace lockstep::cli
 TEST(KeptOptions, AreOnlyThoseThatLockstepKeeps) {
   const test::TempDir folder;
   GroupMember member;
@@ -235,3 +237,5 @@ TEST(KeptOptions, AreOnlyThoseThatLockstepKeeps) {
   EXPECT_EQ(*kept_options(ready), std::vector<std::string>{}) << "Podman's own images have no such file";
 }
 
+}  // namespace
+}  // namespace lockstep::cli
