@@ -134,6 +134,7 @@ void RoundDriver::run_commands() {
 }
 
 void RoundDriver::finish_commands() {
+  finishing_ = true;
   commands_.stop("ended with the round");
   (void)commands_.take_reports();
   const bool committed = status_.state == RoundState::committed || status_.state == RoundState::complete;
@@ -269,7 +270,10 @@ void RoundDriver::take_refusal(const Message& answer, const Refused& refused) {
 void RoundDriver::take_signals() {
   for (int count = lockstep::take_signals(signals_); count > 0; --count) {
     ++signals_taken_;
-    if (signals_taken_ == 1) {
+    if (finishing_) {
+      // Every criu has ended: there is nothing left to abort.
+      display_.note("interrupted: ending the members' commands");
+    } else if (signals_taken_ == 1) {
       display_.note("interrupted: aborting the round. Once more ends criu by force.");
       say(AbortRound{"interrupted by the operator"}, {});
     } else {

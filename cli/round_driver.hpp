@@ -115,6 +115,7 @@ class RoundDriver {
   std::vector<MemberRun> runs_;
   CommandRunner commands_;
   bool started_ = false;                    ///< CRIUs are, or will never be
+  bool finishing_ = false;                  ///< nothing but the commands at the end is left
   bool held_ = false;                       ///< the commands at the frozen point have been begun
   std::vector<Message> unanswered_;         ///< results and aborts; kept until the broker has answered
   std::optional<TimePoint> waiting_since_;  ///< for CRIUs only: the round is over or the broker lost
