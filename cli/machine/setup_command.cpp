@@ -20,13 +20,15 @@ struct Edit {
   SetupResult result;
   std::string before;
   std::string after;
+  bool was_there = false;
 };
 
 Result<Edit> plan(const std::string& runtime, const SetupOptions& options, const std::string& hook) {
-  Edit edit{{runtime, criu_config_of(runtime, options.root), "unchanged"}, {}, {}};
+  Edit edit{{runtime, criu_config_of(runtime, options.root), "unchanged"}, {}, {}, false};
   const auto text = read_file(edit.result.path, kLargestConfig);
   if (!text && text.error().code != ErrorCode::not_found) return Failure(text.error());
   if (text) edit.before = *text;
+  edit.was_there = text.has_value();
   const std::string rest = without_block(edit.before);
   edit.after = options.undo ? rest : with_block(edit.before, hook);
   if (!options.undo && !hooks_in(read_criu_config(rest)).empty()) {
@@ -46,6 +48,12 @@ Result<void> perform(const Edit& edit) {
   std::filesystem::create_directories(folder, error);
   if (error) return fail(ErrorCode::system, "create " + folder.string(), error.message());
   return replace_file(edit.result.path, edit.after);
+}
+
+/// Puts back what was there before perform().
+Result<void> take_back(const Edit& edit) {
+  if (edit.after == edit.before) return {};
+  return edit.was_there ? replace_file(edit.result.path, edit.before) : remove_file(edit.result.path);
 }
 
 int report_failure(const Error& error, bool json) {
@@ -69,9 +77,19 @@ Result<std::vector<SetupResult>> setup_files(const SetupOptions& options, const 
     edits.push_back(std::move(*edit));
   }
   std::vector<SetupResult> results;
-  for (const Edit& edit : edits) {
-    if (auto done = perform(edit); !done) return Failure(done.error());
-    results.push_back(edit.result);
+  for (std::size_t i = 0; i < edits.size(); ++i) {
+    auto done = perform(edits[i]);
+    if (done) {
+      results.push_back(edits[i].result);
+      continue;
+    }
+    // All or nothing: one runtime with the hook and the other without it would be found out by a failed round.
+    Error error = done.error();
+    while (i-- > 0) {
+      const auto back = take_back(edits[i]);
+      if (!back) error.detail += " (and " + edits[i].result.path + " stays changed: " + back.error().message() + ")";
+    }
+    return Failure(std::move(error));
   }
   return results;
 }

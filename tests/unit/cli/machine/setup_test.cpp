@@ -1,4 +1,6 @@
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
 
 #include "cli/machine/setup_command.hpp"
 #include "tests/unit/support/temp_dir.hpp"
@@ -50,6 +52,34 @@ TEST(Setup, ChangesNothingWhereOneFileCantBe) {
   EXPECT_EQ(refused.error().code, ErrorCode::conflict);
   EXPECT_EQ(test::read_file(root / "etc/criu/crun.conf"), own);
   EXPECT_FALSE(std::filesystem::exists(root / "etc/criu/runc.conf"));
+}
+
+TEST(Setup, PutsBackWhatItHasWrittenWhenALaterFileFails) {
+  const test::TempDir root;
+  const std::string runc = root / "etc/criu/runc.conf";
+  const std::string crun = root / "etc/criu/crun.conf";
+  const std::string large = "# " + std::string(64 * 1024, 'x') + "\n";
+  SetupOptions options;
+  options.root = root.path();
+  // The second file gets too large.
+  const auto fails = [&] {
+    rlimit limit{};
+    ::getrlimit(RLIMIT_FSIZE, &limit);
+    const rlimit small{16 * 1024, limit.rlim_max};
+    const auto handler = ::signal(SIGXFSZ, SIG_IGN);
+    ::setrlimit(RLIMIT_FSIZE, &small);
+    const auto result = setup_files(options, kHook);
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    ::signal(SIGXFSZ, handler);
+    return !result;
+  };
+  test::write_file(crun, large);
+  EXPECT_TRUE(fails());
+  EXPECT_FALSE(std::filesystem::exists(runc));
+  test::write_file(runc, "log-level 4\n");
+  EXPECT_TRUE(fails());
+  EXPECT_EQ(test::read_file(runc), "log-level 4\n");
+  EXPECT_EQ(test::read_file(crun), large);
 }
 
 }  // namespace
