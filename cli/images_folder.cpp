@@ -69,7 +69,7 @@ Result<std::vector<std::string>> old_images(const std::string& folder) {
   if (error == std::errc::no_such_file_or_directory) return std::vector<std::string>{};
   if (error) return fail(ErrorCode::system, "list " + folder, error.message());
   // The inventory goes last: without it the rest would not be known for images if this was interrupted.
-  std::ranges::partition(found, [](const std::string& path) { return !path.ends_with("/inventory.img"); });
+  std::partition(found.begin(), found.end(), [](const std::string& path) { return !path.ends_with("/inventory.img"); });
   return found;
 }
 

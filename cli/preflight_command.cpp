@@ -19,7 +19,7 @@ struct Examined {
 Result<std::unique_ptr<Examined>> look(const std::string& file) {
   auto group = load_group_file(file);
   if (!group) return Failure(group.error());
-  auto examined = std::make_unique<Examined>(std::move(*group), Preflight{});
+  auto examined = std::make_unique<Examined>(Examined{std::move(*group), {}});
   auto preflight = preflight_checkpoint(examined->group);
   if (!preflight) return Failure(preflight.error());
   examined->preflight = std::move(*preflight);
