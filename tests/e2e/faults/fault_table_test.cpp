@@ -360,7 +360,7 @@ TEST_F(FoundLocks, OfADecidedRoundStayUntilTheSocketsAreGone) {
   cluster.agent(1).kill();
   cluster.start_agent(1);
   cluster.wait_for_agents();
-  EXPECT_THAT(read_file(cluster.dir() / "agent-1-1.log"), HasSubstr("was left locked for round " + waiting->round));
+  EXPECT_THAT(read_file(cluster.dir() / "agent-1-2.log"), HasSubstr("was left locked for round " + waiting->round));
   std::this_thread::sleep_for(9s);  // longer than the lease: it is renewed
   EXPECT_TRUE(cluster.locked(1));
   EXPECT_TRUE(exists(traffic.pid_of("client0")));
