@@ -24,7 +24,6 @@ class Client {
   ZmtpConnection connection_;
   Readable readable_;
   std::uint64_t asked_ = 0;
-  std::uint64_t rounds_ = 0;
 };
 
 }  // namespace lockstep::bench
