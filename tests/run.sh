@@ -73,7 +73,8 @@ if $complete; then
   say "unit, netns and hostile tests under ASan and UBSan:"
   install_packages fuzz
   build asan-ubsan tests/unit/all tests/netns/all tests/hostile/all
-  run_tests asan-ubsan -L 'unit|netns|hostile' || status=1
+  # But for one: UBSan looks at objects through a pipe, and takes it for an error that no descriptor is left for that.
+  run_tests asan-ubsan -L 'unit|netns|hostile' -E ConnectionsBeyondTheLimitAreTurnedAwayWithoutSpinning || status=1
   # One seed, so that two runs of the same code look at the same inputs. What is to be found beyond them, a longer run
   # finds: bash tests/fuzz/run.sh --seconds 600
   bash "$LOCKSTEP_SOURCE/tests/fuzz/run.sh" --seconds 5 --seed 1 || status=1

@@ -23,11 +23,12 @@ USAGE
 }
 
 # The largest allocation that any input may lead to, in MiB, and the longest input: a decoder may take 48 MiB and 40
-# bytes for each byte of its input (schemas/codec.hpp); all others far less.
+# bytes for each byte of its input (schemas/codec.hpp); protobuf makes room for up to 50 MB on a length's word; all others
+# need far less.
 limits_of() {
   case $1 in
-    message | record | broker) echo -malloc_limit_mb=64 -max_len=65536 ;;
-    frames | images) echo -malloc_limit_mb=32 -max_len=65536 ;;
+    message | record | broker | images | criu_stats) echo -malloc_limit_mb=64 -max_len=65536 ;;
+    frames) echo -malloc_limit_mb=32 -max_len=65536 ;;
     *) echo -malloc_limit_mb=16 -max_len=16384 ;;
   esac
 }

@@ -16,6 +16,18 @@
 
 namespace lockstep::hostile {
 
+/// What sanitizers add to time and memory, of the daemons too: all are built alike.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define LOCKSTEP_SANITIZED
+#endif
+#endif
+#if defined(LOCKSTEP_SANITIZED) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr int kSanitizerFactor = 8;
+#else
+inline constexpr int kSanitizerFactor = 1;
+#endif
+
 /// A port of 127.0.0.1, or a unix socket's path.
 using Target = std::variant<std::uint16_t, std::string>;
 
