@@ -172,7 +172,7 @@ void BrokerShell::poll_once() {
   poll_until(items, until);
   stopping_ = items[1].revents != 0;
   // First of all: what a revoked key has sent is no longer to be taken.
-  if (has_keys && (items[3].revents != 0 || Clock::now() >= gate_->next_reload())) read_keys_again();
+  if (has_keys && (gate_->has_changed() || Clock::now() >= gate_->next_reload())) read_keys_again();
   if (items[2].revents != 0) {
     for (const std::string& why : gate_->answer_questions()) core_.on_turned_away(why, Clock::now(), out_);
     perform();

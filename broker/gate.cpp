@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <array>
@@ -121,6 +122,11 @@ void Gate::keep_room() {
   for (Fd& fd : room_) {
     if (!fd) fd.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   }
+}
+
+bool Gate::has_changed() const {
+  int waiting = 0;
+  return ::ioctl(watch_.get(), FIONREAD, &waiting) == 0 && waiting > 0;
 }
 
 std::vector<Identity> Gate::reload() {

@@ -81,6 +81,8 @@ class Gate {
 
   /// Readable when the allow-list's folders have changed; -1 where there are no keys.
   [[nodiscard]] int changes() const { return watch_.get(); }
+  /// Has it, by now? To be asked after questions were seen: poll() may have looked at the folders before those came.
+  [[nodiscard]] bool has_changed() const;
   /// Reads the list again. Returns the identities that count no more, or no longer for the same.
   [[nodiscard]] std::vector<Identity> reload();
   /// When to do so though nothing has been readable: a link that was set elsewhere is no event, and what could not be

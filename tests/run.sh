@@ -56,6 +56,7 @@ run_tests() {
   local dir=$LOCKSTEP_SOURCE/build/$1
   shift
   # Under ASan freed memory is kept, by default more of it than hostile tests let a daemon have.
+  export TSAN_OPTIONS=suppressions=$LOCKSTEP_SOURCE/tests/tsan.supp${TSAN_OPTIONS:+:$TSAN_OPTIONS}
   LOCKSTEP_BIN=$dir/bin ASAN_OPTIONS=quarantine_size_mb=16${ASAN_OPTIONS:+:$ASAN_OPTIONS} \
     ctest --test-dir "$dir" --output-on-failure --no-tests=error -j2 "$@"
 }

@@ -1,6 +1,7 @@
 /// The broker's shell over real ZeroMQ sockets in a folder of the test's own.
 #include "broker/broker_shell.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -23,8 +24,9 @@ class Shell : public ::testing::Test {
     config_.listen = {"ipc://" + (dir_ / "sub/broker.sock")};
     config_.publish = {"ipc://" + (dir_ / "sub/broker.sock.pub")};
     config_.journal = dir_ / "journal.db";
-    stop_ = ::eventfd(0, EFD_CLOEXEC);
-    auto shell = BrokerShell::create(config_, Fd(stop_));
+    // The broker's thread closes its own.
+    stop_ = Fd(::eventfd(0, EFD_CLOEXEC));
+    auto shell = BrokerShell::create(config_, Fd(::fcntl(stop_.get(), F_DUPFD_CLOEXEC, 0)));
     ASSERT_TRUE(shell) << shell.error().message();
     thread_ = std::thread([moved = std::move(*shell)]() mutable { moved.run(); });
   }
@@ -32,7 +34,7 @@ class Shell : public ::testing::Test {
   void TearDown() override {
     if (!thread_.joinable()) return;
     const std::uint64_t one = 1;
-    EXPECT_EQ(::write(stop_, &one, sizeof one), static_cast<ssize_t>(sizeof one));
+    EXPECT_EQ(::write(stop_.get(), &one, sizeof one), static_cast<ssize_t>(sizeof one));
     thread_.join();
   }
 
@@ -92,7 +94,7 @@ class Shell : public ::testing::Test {
   test::TempDir dir_;
   BrokerConfig config_;
   zmq::context_t context_{1};
-  int stop_ = -1;
+  Fd stop_;
   std::thread thread_;
 };
 
@@ -115,7 +117,8 @@ TEST_F(Shell, TellsAPeerThatItDoesNotKnowToSayHello) {
 
 TEST_F(Shell, RefusesAndCountsWhatItCantUnderstandAndGoesOn) {
   zmq::socket_t client = joined(Role::client);
-  const std::vector<std::string> garbage{"hello", std::string(), std::string("\xdd\xff\xff\xff\xff", 5), std::string(1 << 20, '\x91')};
+  const std::vector<std::string> garbage{"hello", std::string(), std::string("\xdd\xff\xff\xff\xff", 5),
+                                         std::string(1 << 20, '\x91')};
   for (const std::string& bytes : garbage) {
     ASSERT_EQ(send_frames(client, {bytes}), Sent::yes);
     EXPECT_TRUE(next<Refused>(client));

@@ -1,6 +1,7 @@
 /// A broker on a network, with real CURVE handshakes over loopback: who gets in, what each may do, and what becomes of
 /// a key that is revoked while its connection stands.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/eventfd.h>
@@ -41,8 +42,9 @@ class KeyedBroker : public ::testing::Test {
     config_.publish = {free_endpoint()};
     config_.keys = keys_;
     config_.journal = kNoJournal;
-    stop_ = ::eventfd(0, EFD_CLOEXEC);
-    auto shell = BrokerShell::create(config_, Fd(stop_));
+    // The broker's thread closes its own.
+    stop_ = Fd(::eventfd(0, EFD_CLOEXEC));
+    auto shell = BrokerShell::create(config_, Fd(::fcntl(stop_.get(), F_DUPFD_CLOEXEC, 0)));
     ASSERT_TRUE(shell) << shell.error().message();
     thread_ = std::thread([moved = std::move(*shell)]() mutable { moved.run(); });
   }
@@ -50,7 +52,7 @@ class KeyedBroker : public ::testing::Test {
   void TearDown() override {
     if (!thread_.joinable()) return;
     const std::uint64_t one = 1;
-    EXPECT_EQ(::write(stop_, &one, sizeof one), static_cast<ssize_t>(sizeof one));
+    EXPECT_EQ(::write(stop_.get(), &one, sizeof one), static_cast<ssize_t>(sizeof one));
     thread_.join();
   }
 
@@ -129,7 +131,7 @@ class KeyedBroker : public ::testing::Test {
   BrokerConfig config_;
   zmq::context_t context_{1};
   std::optional<Peer> reader_;
-  int stop_ = -1;
+  Fd stop_;
   std::thread thread_;
 };
 
@@ -138,8 +140,8 @@ TEST(ABrokerWithoutKeys, ServesItsLoopback) {
   config.listen = {free_endpoint()};
   config.publish = {free_endpoint()};
   config.journal = kNoJournal;
-  const int stop = ::eventfd(0, EFD_CLOEXEC);
-  auto shell = BrokerShell::create(config, Fd(stop));
+  const Fd stop(::eventfd(0, EFD_CLOEXEC));
+  auto shell = BrokerShell::create(config, Fd(::fcntl(stop.get(), F_DUPFD_CLOEXEC, 0)));
   ASSERT_TRUE(shell) << shell.error().message();
   std::thread thread([moved = std::move(*shell)]() mutable { moved.run(); });
   {
@@ -154,7 +156,7 @@ TEST(ABrokerWithoutKeys, ServesItsLoopback) {
     EXPECT_TRUE(message && std::holds_alternative<Welcome>(message->body));
   }
   const std::uint64_t one = 1;
-  EXPECT_EQ(::write(stop, &one, sizeof one), static_cast<ssize_t>(sizeof one));
+  EXPECT_EQ(::write(stop.get(), &one, sizeof one), static_cast<ssize_t>(sizeof one));
   thread.join();
 }
 
@@ -174,7 +176,8 @@ TEST_F(KeyedBroker, TurnsAwayWhoHasNoKeyAWrongOneOrOneOfAnotherBroker) {
 
   for (Peer* peer : {&plain, &unknown, &lost}) {
     // libzmq may refuse it at once: it gives up a connection that was turned away.
-    (void)send_frames(peer->socket, {encode(Message{RoundId("r"), GroupId("g"), MemberId("m"), 1, hello(Role::client)})});
+    (void)send_frames(peer->socket,
+                      {encode(Message{RoundId("r"), GroupId("g"), MemberId("m"), 1, hello(Role::client)})});
     EXPECT_FALSE(next(*peer, milliseconds(100)));
   }
   const Counters counted = counters();
