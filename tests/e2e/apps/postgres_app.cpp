@@ -124,6 +124,7 @@ class Postgres : public Application {
       return query(kPrimary, "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") == "1";
     };
     if (!e2e::wait_until(synchronous, 30s)) throw std::runtime_error("the standby does not get synchronous");
+    await_log("primary", "is now a synchronous standby");
   }
 
   std::string database(std::size_t pod) const { return data(name(pod)) / "database"; }

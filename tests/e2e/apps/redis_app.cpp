@@ -23,6 +23,7 @@ class Redis : public Application {
     replica.insert(replica.end(), {"--replicaof", Pods::address(kPrimary) + " 6379"});
     launch({.member = "replica", .pod = kReplica, .command = replica});
     await_log("replica", "MASTER <-> REPLICA sync: Finished with success");
+    await_log("primary", "Synchronization with replica");
     launch_client("client", kClient, "redis", {Pods::address(kPrimary) + ":6379"}, kConnections, 20);
   }
 
