@@ -27,7 +27,7 @@ void bring(const fs::path& from, const fs::path& to) {
 }  // namespace
 
 void make_root_folder(const fs::path& root, const std::vector<std::string>& programs) {
-  for (const char* folder : {"dev", "etc", "proc", "run", "sys", "tmp", "work"}) fs::create_directories(root / folder);
+  for (const char* folder : {"dev", "etc", "proc", "run", "sys", "tmp", "shop"}) fs::create_directories(root / folder);
   for (const std::string& program : programs) {
     bring(program, root / "usr/bin" / fs::path(program).filename());
     for (const fs::path& library : libraries_of(program)) bring(library, root / library.relative_path());

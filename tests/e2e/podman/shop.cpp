@@ -109,19 +109,19 @@ void Shop::make_keys() const {
 
 void Shop::start_broker() const {
   write_file(dir() / "broker.yaml",
-             "listen: [" + broker_address() + "]\nkeys: /work/keys\njournal: /work/journal/journal.db\n");
-  start("broker-pod", "broker", {"--volume", dir().string() + ":/work"},
-        {"/usr/bin/lockstep-broker", "--config", "/work/broker.yaml"});
+             "listen: [" + broker_address() + "]\nkeys: /shop/keys\njournal: /shop/journal/journal.db\n");
+  start("broker-pod", "broker", {"--volume", dir().string() + ":/shop"},
+        {"/usr/bin/lockstep-broker", "--config", "/shop/broker.yaml"});
 }
 
 void Shop::start_agent(std::size_t index) const {
   const std::string config = agent(index) + ".yaml";
-  write_file(dir() / config, "broker: " + broker_address() + "\nkey: /work/keys/agent.key\nname: " + agent(index) +
+  write_file(dir() / config, "broker: " + broker_address() + "\nkey: /shop/keys/agent.key\nname: " + agent(index) +
                                  "\npod: self\nsocket_dir: /run/lockstep\n");
   start(pod(index), agent(index),
         {"--cap-add", "NET_ADMIN", "--volume", (dir() / "run").string() + ":/run/lockstep", "--volume",
-         dir().string() + ":/work:ro"},
-        {"/usr/bin/lockstep-agent", "--config", "/work/" + config});
+         dir().string() + ":/shop:ro"},
+        {"/usr/bin/lockstep-agent", "--config", "/shop/" + config});
 }
 
 void Shop::start_member(const ShopMember& member) const {
@@ -132,11 +132,11 @@ void Shop::start_member(const ShopMember& member) const {
     command.insert(command.end(),
                    {"connect", "--connections", "2", "--to", pod_address(members_.front().pod) + ":9000"});
   }
-  command.insert(command.end(), {"--rate", kRate, "--status", "/work/" + member.name + ".json", "--pidfile",
-                                 "/work/" + member.name + ".pid"});
+  command.insert(command.end(), {"--rate", kRate, "--status", "/shop/" + member.name + ".json", "--pidfile",
+                                 "/shop/" + member.name + ".pid"});
   start(pod(member.pod), member.name,
         {"--annotation", "org.criu.config=" + machine_root() + "/etc/criu/runc.conf", "--volume",
-         (dir() / "state").string() + ":/work"},
+         (dir() / "state").string() + ":/shop"},
         command);
   const bool started =
       wait_until([&] { return std::filesystem::exists(dir() / "state" / (member.name + ".json")); }, 10s);
