@@ -24,11 +24,7 @@ constexpr seconds kRefusalLogTime{10};
 
 /// What only agents and their relays say, and what only clients do. Anything else is told apart by its type alone.
 bool is_theirs(Role role, const Body& body) {
-  const bool of_agents = std::holds_alternative<HookEvent>(body) || std::holds_alternative<HookGone>(body) ||
-                         std::holds_alternative<CriuGone>(body) || std::holds_alternative<Ready>(body);
-  const bool of_clients = std::holds_alternative<OpenRound>(body) || std::holds_alternative<AbortRound>(body) ||
-                          std::holds_alternative<MemberResult>(body) || std::holds_alternative<CommandReport>(body);
-  return role == Role::client ? !of_agents : !of_clients;
+  return role == Role::client ? !of_agents(body) : !of_operators(body);
 }
 
 }  // namespace

@@ -8,8 +8,6 @@ bool is_one_of(const Body& body) {
   return (std::holds_alternative<Types>(body) || ...);
 }
 
-bool of_agents(const Body& body) { return is_one_of<HookEvent, HookGone, CriuGone, Ready>(body); }
-bool of_operators(const Body& body) { return is_one_of<OpenRound, AbortRound, MemberResult, CommandReport>(body); }
 bool of_readers(const Body& body) { return is_one_of<GetRound, GetStatus, GetHistory>(body); }
 
 /// What a client's Hello has no use for, whatever role it names: pods change hands by it, and rounds end.
@@ -20,6 +18,9 @@ bool claims_something(const Hello& hello) {
 std::string told(const Identity& who, const std::string& may) { return who.name + " " + may; }
 
 }  // namespace
+
+bool of_agents(const Body& body) { return is_one_of<HookEvent, HookGone, CriuGone, Ready>(body); }
+bool of_operators(const Body& body) { return is_one_of<OpenRound, AbortRound, MemberResult, CommandReport>(body); }
 
 Identity identity_of(const KeyEntry& entry) {
   Access access = Access::observer;

@@ -33,6 +33,10 @@ struct Identity {
 /// Of a key that is not, or no longer, in the list.
 [[nodiscard]] Identity stranger(const std::string& public_key, const std::string& known_as);
 
+/// What only agents and their relays say, and what only clients that may operate do.
+[[nodiscard]] bool of_agents(const Body& body);
+[[nodiscard]] bool of_operators(const Body& body);
+
 /// Why this identity may not say this, whatever it is about; nothing when it may. What nobody says to a broker is not
 /// decided here.
 [[nodiscard]] std::optional<std::string> refusal(const Identity& who, const Body& body);
