@@ -222,7 +222,7 @@ Result<std::vector<JournalRound>> JournalDb::unfinished() {
   Statement select(db_.get(), "SELECT plan, opened_unix_ms, state FROM rounds WHERE state <> ? ORDER BY number");
   select.number(1, kEnded);
   while (select.next()) {
-    auto message = decode(select.bytes_at(0));
+    auto message = decode(select.bytes_at(0), kOldestKeptVersion);
     auto* plan = message ? std::get_if<OpenRound>(&message->body) : nullptr;
     if (plan == nullptr) return damaged(path_, "holds a round that can't be read");
     rounds.push_back(JournalRound{message->round, message->group, std::move(*plan), select.number_at(1),
@@ -240,7 +240,7 @@ Result<std::optional<Message>> JournalDb::find(const RoundId& round) {
     if (!select.ok()) return failure("read");
     return std::optional<Message>();
   }
-  auto message = decode(select.bytes_at(0));
+  auto message = decode(select.bytes_at(0), kOldestKeptVersion);
   if (!message) return damaged(path_, "holds a round that can't be read: " + round.value);
   return std::optional<Message>(std::move(*message));
 }
@@ -252,7 +252,7 @@ Result<std::vector<RoundSummary>> JournalDb::history(const GroupId& group, std::
                    "SELECT status FROM rounds WHERE state = ?1 AND (?2 = '' OR group_id = ?2) ORDER BY number DESC LIMIT ?3");
   select.number(1, kEnded).text(2, group.value).number(3, static_cast<std::int64_t>(limit));
   while (select.next()) {
-    auto message = decode(select.bytes_at(0));
+    auto message = decode(select.bytes_at(0), kOldestKeptVersion);
     if (!message) return damaged(path_, "holds a round that can't be read");
     rounds.push_back(summary_of(*message));
   }

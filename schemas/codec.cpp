@@ -82,8 +82,9 @@ void write(Packer& out, const T& value) {
 
 using Object = msgpack::object;
 
+/// `old`: structs have the fields that they had in the oldest version that is still read.
 template <class T>
-[[nodiscard]] bool read(const Object& in, T& value);
+[[nodiscard]] bool read(const Object& in, T& value, bool old = false);
 
 [[nodiscard]] bool read_text(const Object& in, std::string& text, std::size_t limit) {
   if (in.type != msgpack::type::STR || in.via.str.size > limit) return false;
@@ -111,6 +112,7 @@ constexpr std::uint64_t last(HookAction) { return static_cast<std::uint64_t>(Hoo
 constexpr std::uint64_t last(Verdict) { return static_cast<std::uint64_t>(Verdict::abort); }
 constexpr std::uint64_t last(Role) { return static_cast<std::uint64_t>(Role::client); }
 constexpr std::uint64_t last(RoundState) { return static_cast<std::uint64_t>(RoundState::aborted); }
+constexpr std::uint64_t last(MemberOrder) { return static_cast<std::uint64_t>(MemberOrder::serial); }
 constexpr std::uint64_t last(CriuOutcome) { return static_cast<std::uint64_t>(CriuOutcome::failed); }
 constexpr std::uint64_t last(CommandMoment) { return static_cast<std::uint64_t>(CommandMoment::resume); }
 constexpr std::uint64_t last(CommandState) { return static_cast<std::uint64_t>(CommandState::failed); }
@@ -142,30 +144,39 @@ constexpr std::size_t count_limit() {
 }
 
 template <class T>
-[[nodiscard]] bool read_vector(const Object& in, T& values) {
+[[nodiscard]] bool read_vector(const Object& in, T& values, bool old) {
   if (in.type != msgpack::type::ARRAY || in.via.array.size > count_limit<T>()) return false;
   values.clear();
   // No reserve(): elements of one byte each would get the room of whole structs before the first is found wrong.
   for (std::uint32_t i = 0; i < in.via.array.size; ++i) {
-    if (!read(in.via.array.ptr[i], values.emplace_back())) return false;
+    if (!read(in.via.array.ptr[i], values.emplace_back(), old)) return false;
   }
   return true;
 }
 
 template <class T>
-[[nodiscard]] bool read_fields(const Object& in, T& value) {
+[[nodiscard]] bool read_fields(const Object& in, T& value, bool old) {
   if (in.type != msgpack::type::ARRAY) return false;
   return std::apply(
       [&](auto&... field) {
-        if (in.via.array.size < sizeof...(field)) return false;
+        std::size_t there = sizeof...(field);
+        if constexpr (requires { T::kOldFields; }) {
+          if (old) there = T::kOldFields;
+          if (old && in.via.array.size != there) return false;
+        }
+        if (in.via.array.size < there) return false;
         [[maybe_unused]] std::uint32_t index = 0;
-        return (read(in.via.array.ptr[index++], field) && ...);
+        [[maybe_unused]] const auto read_next = [&](auto& part) {
+          const std::uint32_t at = index++;
+          return at >= there || read(in.via.array.ptr[at], part, old);
+        };
+        return (read_next(field) && ...);
       },
       T::fields(value));
 }
 
 template <class T>
-[[nodiscard]] bool read(const Object& in, T& value) {
+[[nodiscard]] bool read(const Object& in, T& value, [[maybe_unused]] bool old) {
   if constexpr (std::is_same_v<T, bool>) {
     if (in.type != msgpack::type::BOOLEAN) return false;
     value = in.via.boolean;
@@ -193,13 +204,13 @@ template <class T>
   } else if constexpr (std::is_same_v<T, std::array<PhaseTimes, kPhasesPerRound>>) {
     if (in.type != msgpack::type::ARRAY || in.via.array.size != value.size()) return false;
     for (std::uint32_t i = 0; i < value.size(); ++i) {
-      if (!read(in.via.array.ptr[i], value[i])) return false;
+      if (!read(in.via.array.ptr[i], value[i], old)) return false;
     }
     return true;
   } else if constexpr (HasFields<T>) {
-    return read_fields(in, value);
+    return read_fields(in, value, old);
   } else {
-    return read_vector(in, value);
+    return read_vector(in, value, old);
   }
 }
 
@@ -232,12 +243,12 @@ template <class Use>
 
 /// Reads body number `type`, trying the variant's alternatives in turn at compile time.
 template <std::size_t Index = 0>
-[[nodiscard]] bool read_body(std::size_t type, const Object& in, Body& body) {
+[[nodiscard]] bool read_body(std::size_t type, const Object& in, Body& body, bool old) {
   if constexpr (Index == std::variant_size_v<Body>) {
     return false;
   } else {
-    if (type != Index) return read_body<Index + 1>(type, in, body);
-    return read(in, body.emplace<Index>());
+    if (type != Index) return read_body<Index + 1>(type, in, body, old);
+    return read(in, body.emplace<Index>(), old);
   }
 }
 
@@ -257,22 +268,24 @@ std::string encode(const Message& message) {
   return std::move(buffer.bytes);
 }
 
-Result<Message> decode(std::string_view bytes) {
+Result<Message> decode(std::string_view bytes, std::uint8_t oldest) {
   if (bytes.size() > kMaxFrame) return fail(ErrorCode::invalid, "decode message", "frame larger than the limit");
   Message message;
   std::uint64_t version = 0;
   const bool whole = with_object(bytes, [&](const Object& object) {
     if (object.type != msgpack::type::ARRAY || object.via.array.size < 7) return false;
     const Object* part = object.via.array.ptr;
-    if (!read(part[0], version) || version != kProtocolVersion) return false;
+    if (!read(part[0], version) || version > kProtocolVersion || version < oldest) return false;
     std::uint64_t type = 0;
     return read(part[1], type) && read(part[2], message.round) && read(part[3], message.group) &&
-           read(part[4], message.member) && read(part[5], message.sequence) && read_body(type, part[6], message.body);
+           read(part[4], message.member) && read(part[5], message.sequence) &&
+           read_body(type, part[6], message.body, version == kOldestKeptVersion);
   });
   if (whole) return message;
-  if (version != 0 && version != kProtocolVersion) {
-    return fail(ErrorCode::invalid, "decode message",
-                "protocol version " + std::to_string(version) + ", this side speaks " + std::to_string(kProtocolVersion));
+  if (version != 0 && (version > kProtocolVersion || version < oldest)) {
+    return fail(
+        ErrorCode::invalid, "decode message",
+        "protocol version " + std::to_string(version) + ", this side speaks " + std::to_string(kProtocolVersion));
   }
   return fail(ErrorCode::invalid, "decode message", "malformed, or over a limit");
 }
@@ -282,7 +295,8 @@ Result<Message> decode(std::string_view bytes) {
 namespace {
 
 constexpr std::string_view kRecordMagic = "LOCKSTEP-RECORD\n";
-constexpr std::uint8_t kRecordVersion = 2;
+constexpr std::uint8_t kRecordVersion = 3;
+constexpr std::uint8_t kOldestRecordVersion = 2;  // had no conditional ones
 /// magic, version, length of the body, CRC-32 of the body; the numbers in network byte order. The body is the record's
 /// fields and, after them, the list of members.
 constexpr std::size_t kRecordHeader = kRecordMagic.size() + 1 + 4 + 4;
@@ -302,12 +316,19 @@ std::uint32_t take_u32(std::string_view bytes) {
 }
 
 /// Labels are read by their place: each socket has one, and a peer is a member of the round or none.
-bool labels_fit(const Record& record) {
-  if (record.labels.size() != record.sockets.size()) return false;
-  return std::ranges::all_of(record.labels, [&](const SocketLabel& label) {
-    return label.peer_member >= -1 && label.peer_member < static_cast<std::int64_t>(record.members.size()) &&
-           label.peer_socket >= -1;
+bool labels_fit(const SocketLabels& labels, const SocketTable& sockets, std::size_t members) {
+  if (labels.size() != sockets.size()) return false;
+  return std::ranges::all_of(labels, [&](const SocketLabel& label) {
+    return label.peer_member >= -1 && label.peer_member < static_cast<std::int64_t>(members) && label.peer_socket >= -1;
   });
+}
+
+bool labels_fit(const Record& record) {
+  const std::size_t members = record.members.size();
+  return labels_fit(record.labels, record.sockets, members) &&
+         std::ranges::all_of(record.earlier, [&](const EarlierMember& earlier) {
+           return labels_fit(earlier.labels, earlier.sockets, members);
+         });
 }
 
 }  // namespace
@@ -340,7 +361,8 @@ Result<Record> decode_record(std::string_view bytes) {
   if (bytes.size() < kRecordHeader || !bytes.starts_with(kRecordMagic)) {
     return fail(ErrorCode::invalid, operation, "not a record of lockstep");
   }
-  if (static_cast<std::uint8_t>(bytes[kRecordMagic.size()]) != kRecordVersion) {
+  const auto version = static_cast<std::uint8_t>(bytes[kRecordMagic.size()]);
+  if (version > kRecordVersion || version < kOldestRecordVersion) {
     return fail(ErrorCode::invalid, operation, "written by another version of lockstep");
   }
   const std::string_view numbers = bytes.substr(kRecordMagic.size() + 1);
@@ -349,8 +371,10 @@ Result<Record> decode_record(std::string_view bytes) {
     return fail(ErrorCode::invalid, operation, "damaged: length or checksum does not match");
   }
   Record record;
-  const bool whole = with_next_object(body, [&](const Object& object) { return read(object, record); }) &&
-                     with_object(body, [&](const Object& object) { return read(object, record.members); });
+  const bool whole =
+      with_next_object(body,
+                       [&](const Object& object) { return read(object, record, version == kOldestRecordVersion); }) &&
+      with_object(body, [&](const Object& object) { return read(object, record.members); });
   if (!whole) {
     return fail(ErrorCode::invalid, operation, "damaged: fields are missing or over a limit");
   }

@@ -1,9 +1,9 @@
 /// Bytes to messages and back, within limits.
 ///
 /// A message is one msgpack array [version, type, round, group, member, sequence, body], a body the array of its
-/// struct's fields in the order of `fields()`. More fields than known are ignored, fewer are refused. Decoding never
-/// throws, never reads outside `bytes`, and allocates in proportion to the frame (40 bytes for each of its bytes, and
-/// 48 MiB at most on top), whatever the bytes announce.
+/// struct's fields in the order of `fields()`. More fields than known are ignored, fewer than there have always been
+/// are refused. Decoding never throws, never reads outside `bytes`, and allocates in proportion to the frame (40 bytes
+/// for each of its bytes, and 48 MiB at most on top), whatever the bytes announce.
 #pragma once
 
 #include <algorithm>
@@ -35,7 +35,8 @@ inline constexpr std::size_t kMaxText = 4'096;        ///< bytes of any text but
 }
 
 [[nodiscard]] std::string encode(const Message& message);
-[[nodiscard]] Result<Message> decode(std::string_view bytes);
+/// Of the current version, or of an older one from `oldest` on: what has been kept on a disk.
+[[nodiscard]] Result<Message> decode(std::string_view bytes, std::uint8_t oldest = kProtocolVersion);
 
 /// A record as a file: a magic word and version, the length, a CRC-32 of the rest; torn or altered files are told.
 [[nodiscard]] std::string encode_record(const Record& record);

@@ -64,6 +64,15 @@ std::string_view to_string(CriuOutcome outcome) {
   return "?";
 }
 
+std::string_view to_string(MemberOrder order) {
+  switch (order) {
+    case MemberOrder::detect: return "detect";
+    case MemberOrder::parallel: return "parallel";
+    case MemberOrder::serial: return "serial";
+  }
+  return "?";
+}
+
 std::string_view to_string(CommandMoment moment) {
   switch (moment) {
     case CommandMoment::prepare: return "prepare";

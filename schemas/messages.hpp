@@ -19,7 +19,10 @@
 namespace lockstep {
 
 /// The version of the message format. A peer of another version is refused, never guessed at.
-inline constexpr std::uint8_t kProtocolVersion = 1;
+inline constexpr std::uint8_t kProtocolVersion = 2;
+/// The oldest version that is still read from disks. A struct that has got fields since says in `kOldFields` how many
+/// it had; those that are not there keep their defaults.
+inline constexpr std::uint8_t kOldestKeptVersion = 1;
 
 enum class Operation : std::uint8_t { dump, restore };
 
@@ -108,9 +111,13 @@ struct HookEvent {
   /// Said again over another connection by a hook whose vote may be out: it may not be answered with an abort that is
   /// not the broker's.
   bool in_doubt = false;
+  std::string pod_uid{};  ///< Kubernetes' uid of its pod, out of the same path; may be empty
+  /// Members that this one says it belongs with, where a configuration of the hook's own tells (the envelope's member
+  /// is its id, its group is empty): the group is the set that these connect.
+  std::vector<MemberId> dependencies{};
   static auto fields(auto& self) {
     return std::tie(self.action, self.pod, self.criu_pid, self.criu_start, self.root_pid, self.container,
-                    self.socket_inodes, self.record, self.in_doubt);
+                    self.socket_inodes, self.record, self.in_doubt, self.pod_uid, self.dependencies);
   }
 };
 
@@ -154,16 +161,19 @@ struct Order {
 };
 
 /// A barrier has opened, or the round is over. On PUB to everybody, and over ROUTER to whoever asks again.
-/// A `go` of the commit phase is the round's decision.
+/// A `go` of the commit phase is the round's decision, but where it is `early`.
 struct Release {
   Operation operation = Operation::dump;
   Phase phase = Phase::prepare;
   Verdict verdict = Verdict::abort;
-  std::string reason;                     ///< abort: why
-  MemberId culprit;                       ///< abort: whose fault; may be empty
-  bool over = false;                      ///< nothing of this round may stay locked
+  std::string reason;  ///< abort: why
+  MemberId culprit;    ///< abort: whose fault; may be empty
+  bool over = false;   ///< nothing of this round may stay locked
+  /// Go, to one member of a serial round, whose hook must not wait for those that come after it in its pod. It decides
+  /// nothing, and opens no lock.
+  bool early = false;
   static auto fields(auto& self) {
-    return std::tie(self.operation, self.phase, self.verdict, self.reason, self.culprit, self.over);
+    return std::tie(self.operation, self.phase, self.verdict, self.reason, self.culprit, self.over, self.early);
   }
 };
 
@@ -207,15 +217,22 @@ struct Deadlines {
 
 struct RoundMember {
   MemberId id;
-  PodId pod;                              ///< dump: where the tree lives; restore: where it shall live
-  std::string netns_path;                 ///< for a node agent; may be empty
-  std::string container;                  ///< container id or a prefix of it; may be empty
-  ConnectionPolicy policy{};              ///< what differs from the round's
-  bool frozen_commands = false;           ///< the client has commands for the frozen point: no vote before they are done
+  PodId pod;                     ///< dump: where the tree lives; restore: where it shall live
+  std::string netns_path;        ///< for a node agent; may be empty
+  std::string container;         ///< container id or a prefix of it; may be empty
+  ConnectionPolicy policy{};     ///< what differs from the round's
+  bool frozen_commands = false;  ///< the client has commands for the frozen point: no vote before they are done
+  std::string pod_uid{};         ///< Kubernetes' uid of its pod, where that is what names it; may be empty
+  static constexpr std::size_t kOldFields = 6;
   static auto fields(auto& self) {
-    return std::tie(self.id, self.pod, self.netns_path, self.container, self.policy, self.frozen_commands);
+    return std::tie(self.id, self.pod, self.netns_path, self.container, self.policy, self.frozen_commands,
+                    self.pod_uid);
   }
 };
+
+/// How a runtime dumps the members of one pod: all at once, or each only when the one before is done. `detect`: taken
+/// for serial when one member of a pod waits and the next does not come.
+enum class MemberOrder : std::uint8_t { detect, parallel, serial };
 
 /// Begins a round. The opener makes the id, so that a repeated OpenRound opens nothing twice. Answer: RoundStatus.
 struct OpenRound {
@@ -225,8 +242,11 @@ struct OpenRound {
   Deadlines deadlines;
   std::uint32_t lease_ms = 15'000;
   ConnectionPolicy policy{};
+  MemberOrder order = MemberOrder::detect;
+  static constexpr std::size_t kOldFields = 6;
   static auto fields(auto& self) {
-    return std::tie(self.operation, self.leave_running, self.members, self.deadlines, self.lease_ms, self.policy);
+    return std::tie(self.operation, self.leave_running, self.members, self.deadlines, self.lease_ms, self.policy,
+                    self.order);
   }
 };
 
@@ -338,9 +358,12 @@ struct RoundStatus {
   /// the second in an open round.
   std::int64_t hold_begin_us = -1;
   std::int64_t hold_end_us = -1;
+  bool serial = false;  ///< its barriers count pods: so opened, or so detected
+  static constexpr std::size_t kOldFields = 11;
   static auto fields(auto& self) {
     return std::tie(self.operation, self.leave_running, self.state, self.phase, self.reason, self.culprit,
-                    self.opened_unix_ms, self.members, self.differences, self.hold_begin_us, self.hold_end_us);
+                    self.opened_unix_ms, self.members, self.differences, self.hold_begin_us, self.hold_end_us,
+                    self.serial);
   }
 };
 
@@ -460,6 +483,15 @@ inline constexpr std::size_t kMaxCommands = 16;
 inline constexpr std::string_view kReleaseTopic = "release";
 inline constexpr std::string_view kStatusTopic = "status";
 
+/// What the record of a serial pod's last member holds of one that went before it: that one's own record was written
+/// when not all sockets of the round were known.
+struct EarlierMember {
+  MemberId member;
+  SocketTable sockets;
+  SocketLabels labels{};  ///< as in Record
+  static auto fields(auto& self) { return std::tie(self.member, self.sockets, self.labels); }
+};
+
 /// What a member leaves in its images folder at the commit of a dump: proof of which round the images belong to.
 struct Record {
   RoundId round;
@@ -472,11 +504,16 @@ struct Record {
   std::int64_t opened_unix_ms = 0;
   std::vector<InterfaceAddress> addresses;
   SocketTable sockets;
-  SocketLabels labels{};                  ///< parallel to `sockets`; their peers are places in `members`
+  SocketLabels labels{};  ///< parallel to `sockets`; their peers are places in `members`
+  /// Written before the round was decided (an earlier member of a serial pod): proves nothing alone, and counts only
+  /// beside a record of the same round that has it among its `earlier`.
+  bool conditional = false;
+  std::vector<EarlierMember> earlier{};
+  static constexpr std::size_t kOldFields = 10;
   static auto fields(auto& self) {
     // Without `members`: its encoding is the same for all records of a round (codec.hpp, RecordWriter).
     return std::tie(self.round, self.group, self.member, self.pod, self.root_pid, self.leave_running,
-                    self.opened_unix_ms, self.addresses, self.sockets, self.labels);
+                    self.opened_unix_ms, self.addresses, self.sockets, self.labels, self.conditional, self.earlier);
   }
 };
 
@@ -495,6 +532,7 @@ inline constexpr std::string_view kMemberFile = "lockstep.member";
 [[nodiscard]] std::string_view to_string(Verdict verdict);
 [[nodiscard]] std::string_view to_string(Role role);
 [[nodiscard]] std::string_view to_string(RoundState state);
+[[nodiscard]] std::string_view to_string(MemberOrder order);
 [[nodiscard]] std::string_view to_string(CommandMoment moment);
 [[nodiscard]] std::string_view to_string(CriuOutcome outcome);
 [[nodiscard]] std::string_view to_string(TcpState state);

@@ -90,11 +90,20 @@ TEST(Record, ThatIsAMessageOrTheOtherWayRoundIsRefused) {
 
 TEST(Record, OfAKnownFileIsReadByEveryLaterVersion) {
   // The smallest record, byte by byte: files on disk outlive the program that wrote them.
-  const std::string body("\x9a\xa1r\xa1g\xa1m\x92\xa0\x00\x00\xc2\x00\x90\x90\x90\x90", 17);
+  const std::string body("\x9c\xa1r\xa1g\xa1m\x92\xa0\x00\x00\xc2\x00\x90\x90\x90\xc2\x90\x90", 19);
   std::string file = encode_record({RoundId("r"), GroupId("g"), MemberId("m"), {}, {}, 0, false, 0, {}, {}, {}});
   EXPECT_EQ(file.substr(kHeader), body);
-  EXPECT_EQ(file.substr(0, 21), std::string("LOCKSTEP-RECORD\n\x02\0\0\0\x11", 21));
+  EXPECT_EQ(file.substr(0, 21), std::string("LOCKSTEP-RECORD\n\x03\0\0\0\x13", 21));
   ASSERT_TRUE(decode_record(file));
+
+  const std::string second(
+      "LOCKSTEP-RECORD\n\x02\0\0\0\x11\x79\x22\xbc\xdb"
+      "\x9a\xa1r\xa1g\xa1m\x92\xa0\x00\x00\xc2\x00\x90\x90\x90\x90",
+      42);
+  const auto read = decode_record(second);
+  ASSERT_TRUE(read) << read.error().message();
+  EXPECT_EQ(read->member, MemberId("m"));
+  EXPECT_FALSE(read->conditional);
 }
 
 }  // namespace

@@ -64,7 +64,24 @@ TEST(Messages, KeepTheirNumbersOnTheWire) {
   EXPECT_EQ(Body(Release{}).index(), 7U);
   EXPECT_EQ(Body(Answer{}).index(), 20U);
   EXPECT_EQ(Body(History{}).index(), 22U);
-  EXPECT_EQ(kProtocolVersion, 1);
+  EXPECT_EQ(kProtocolVersion, 2);
+}
+
+TEST(Messages, OfAnOlderVersionAreReadFromADiskOnly) {
+  // An OpenRound as version 1 wrote it: one member of six fields, and no order.
+  const std::string old(
+      "\x97\x01\x0a\xa1r\xa1g\xa0\x00"
+      "\x96\x00\xc3\x91\x96\xa1m\x92\xa0\x00\xa0\xa0\x94\x00\x00\x00\x90\xc2"
+      "\x94\x01\x02\x03\x04\xcd\x3a\x98\x94\x00\x00\x00\x90",
+      40);
+  EXPECT_FALSE(decode(old));
+  const auto kept = decode(old, kOldestKeptVersion);
+  ASSERT_TRUE(kept) << kept.error().message();
+  const auto& plan = std::get<OpenRound>(kept->body);
+  ASSERT_EQ(plan.members.size(), 1U);
+  EXPECT_EQ(plan.members[0].id, MemberId("m"));
+  EXPECT_EQ(plan.lease_ms, 15'000U);
+  EXPECT_EQ(plan.order, MemberOrder::detect);
 }
 
 TEST(Words, AreThereForEveryValue) {

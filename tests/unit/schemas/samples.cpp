@@ -40,9 +40,18 @@ Body order() {
 }
 
 Body round_status() {
-  return RoundStatus{Operation::restore, true, RoundState::aborted, Phase::commit, "deadline", MemberId("db"),
-                     1'700'000'000'123, {a_member_status(), a_member_status()},
-                     {{"10.0.0.1:5000 > 10.0.0.2:80", MemberId("web"), "established", "gone"}}, 900, 1'000};
+  return RoundStatus{Operation::restore,
+                     true,
+                     RoundState::aborted,
+                     Phase::commit,
+                     "deadline",
+                     MemberId("db"),
+                     1'700'000'000'123,
+                     {a_member_status(), a_member_status()},
+                     {{"10.0.0.1:5000 > 10.0.0.2:80", MemberId("web"), "established", "gone"}},
+                     900,
+                     1'000,
+                     true};
 }
 
 Body broker_status() {
@@ -82,17 +91,30 @@ NatEntry largest_nat_entry() {
 }
 
 Record a_record() {
-  return {RoundId("r-9"), GroupId("shop"), MemberId("db"), {MemberId("db"), MemberId("web")}, kPod, 4711, true,
-          1'700'000'000'123, {an_address()}, {a_socket()},
-          {{ConnectionLabel::ambiguous, Doubt::counts_differ, 1, 0}}};
+  return {RoundId("r-9"),
+          GroupId("shop"),
+          MemberId("db"),
+          {MemberId("db"), MemberId("web")},
+          kPod,
+          4711,
+          true,
+          1'700'000'000'123,
+          {an_address()},
+          {a_socket()},
+          {{ConnectionLabel::ambiguous, Doubt::counts_differ, 1, 0}},
+          true,
+          {{MemberId("web"), {busy_socket()}, {{ConnectionLabel::internal, Doubt::none, 0, 0}}}}};
 }
 
 std::vector<Message> every_message() {
-  const Release release{Operation::restore, Phase::commit, Verdict::go, "because", MemberId("web"), true};
-  const HookEvent event{HookAction::post_restore, kPod, 99, 123'456'789, 4711, "c0ffee", {7, 8, 9}, Blob{"record"},
-                        true};
-  const OpenRound open{Operation::restore, true, {{MemberId("db"), kPod, "/run/netns/p", "c0ffee", a_policy(), true}},
-                       {1, 2, 3, 4}, 20'000, a_policy()};
+  const Release release{Operation::restore, Phase::commit, Verdict::go, "because", MemberId("web"), true, true};
+  const HookEvent event{
+      HookAction::post_restore, kPod, 99, 123'456'789, 4711, "c0ffee", {7, 8, 9}, Blob{"record"}, true, "4c3f1a2b-uid",
+      {MemberId("cache")}};
+  const OpenRound open{
+      Operation::restore, true,   {{MemberId("db"), kPod, "/run/netns/p", "c0ffee", a_policy(), true, "4c3f1a2b-uid"}},
+      {1, 2, 3, 4},       20'000, a_policy(),
+      MemberOrder::serial};
   const std::vector<Body> bodies{
       Hello{Role::relay, "node-1", "boot", {1, 2}, true, {RoundId("r-1"), RoundId("r-2")}, {RoundId("r-2")}},
       Welcome{"host-1-2", 500, 3'000, 17},
