@@ -38,6 +38,7 @@ class Cluster {
   Cluster& operator=(const Cluster&) = delete;
 
   [[nodiscard]] Network& network() { return network_; }
+  [[nodiscard]] const Network& network() const { return network_; }
   [[nodiscard]] const std::filesystem::path& dir() const { return dir_.path(); }
   /// The broker's folder of keys. Its agents have the key `agent`, of the node `e2e`.
   [[nodiscard]] std::filesystem::path keys() const { return dir() / "keys"; }

@@ -10,8 +10,6 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "tests/e2e/harness/cluster.hpp"
-
 namespace lockstep::e2e {
 namespace {
 
@@ -48,8 +46,8 @@ std::vector<std::string> mounts_below(const std::string& folder) {
 
 }  // namespace
 
-Podman::Podman(const std::filesystem::path& dir) : dir_(dir) {
-  configure();
+Podman::Podman(const std::filesystem::path& dir, const std::filesystem::path& criu_folder) : dir_(dir) {
+  configure(criu_folder);
   must_run({"ip", "-n", host_.name(), "link", "set", "lo", "up"});
   run({"network", "create", "--disable-dns", "--subnet", "10.79.0.0/24", kNetwork});
 }
@@ -59,9 +57,9 @@ Podman::~Podman() {
   for (const std::string& mount : mounts_below(dir_)) ::umount2(mount.c_str(), MNT_DETACH);
 }
 
-void Podman::configure() const {
+void Podman::configure(const std::filesystem::path& criu_folder) const {
   // runc finds criu in its PATH; conmon starts runc with an environment of its own.
-  const std::string path = std::filesystem::path(criu_path()).parent_path().string() + ":" + std::getenv("PATH");
+  const std::string path = criu_folder.string() + ":" + std::getenv("PATH");
   write_file(dir_ / "containers.conf",
              "[containers]\n"
              "default_ulimits = [\"nofile=" +

@@ -15,8 +15,8 @@ namespace lockstep::e2e {
 class Podman {
  public:
   /// Sets CONTAINERS_CONF, CONTAINERS_STORAGE_CONF and PATH of this process, so that every Podman below it is this one,
-  /// whoever starts it.
-  explicit Podman(const std::filesystem::path& dir);
+  /// whoever starts it. `criu_folder`: where the program criu is that runc is to find.
+  Podman(const std::filesystem::path& dir, const std::filesystem::path& criu_folder);
   /// Removes all containers, pods and mounts.
   ~Podman();
   Podman(const Podman&) = delete;
@@ -35,7 +35,7 @@ class Podman {
   [[nodiscard]] std::string field(const std::string& container, const std::string& format) const;
 
  private:
-  void configure() const;
+  void configure(const std::filesystem::path& criu_folder) const;
 
   std::filesystem::path dir_;
   Namespace host_{"host"};

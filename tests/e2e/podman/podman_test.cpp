@@ -26,7 +26,7 @@ class PodmanTest : public ::testing::Test {
     const CommandResult result = shop.lockstep({"checkpoint", group});
     ASSERT_EQ(result.exit_code, 0) << result.out << result.err;
     EXPECT_THAT(result.out, HasSubstr("consistent")) << "the images are proved to be one cut";
-    for (const ShopMember& member : shop.members()) EXPECT_FALSE(shop.runs(member.name)) << member.name;
+    for (const ShopMember& member : shop.members()) EXPECT_FALSE(shop.cluster().runs(member.name)) << member.name;
   }
 
   static void restore(const Shop& shop, const std::string& group) {
@@ -39,7 +39,8 @@ class PodmanTest : public ::testing::Test {
 
   static void expect_unlocked(const Shop& shop) {
     for (const ShopMember& member : shop.members()) {
-      EXPECT_TRUE(wait_until([&] { return !shop.locked(member.pod); }, 2s)) << "pod " << member.pod << " stays locked";
+      EXPECT_TRUE(wait_until([&] { return !shop.cluster().locked(member.pod); }, 2s))
+          << "pod " << member.pod << " stays locked";
     }
   }
 };
@@ -57,14 +58,14 @@ TEST_F(PodmanTest, KilledAndRestoredInPlaceTwiceEveryConnectionGoesOn) {
 TEST_F(PodmanTest, LeftRunningEveryConnectionGoesOn) {
   const Shop shop(two());
   const std::string group = shop.write_group();
-  const std::string pid = shop.pid_of("server");
+  const std::string pid = shop.cluster().pid_of("server");
   for (int cycle = 0; cycle < 2; ++cycle) {
     const CommandResult result = shop.lockstep({"checkpoint", group, "--leave-running"});
     ASSERT_EQ(result.exit_code, 0) << result.out << result.err;
     expect_unlocked(shop);
     EXPECT_THAT(shop.await_flow(shop.snapshot()), IsEmpty()) << "cycle " << cycle;
   }
-  EXPECT_EQ(shop.pid_of("server"), pid);
+  EXPECT_EQ(shop.cluster().pid_of("server"), pid);
   const CommandResult graph = shop.lockstep({"connections", group});
   EXPECT_EQ(graph.exit_code, 0) << graph.err;
   EXPECT_THAT(graph.out, HasSubstr("internal"));
@@ -84,7 +85,7 @@ TEST_F(PodmanTest, ExportedToArchivesAndRestoredFromThem) {
   const CommandResult proof = shop.lockstep({"verify", shop.dir() / "server.tar.zst", shop.dir() / "client0.tar.gz"});
   EXPECT_EQ(proof.exit_code, 0) << proof.out << proof.err;
   ASSERT_NO_FATAL_FAILURE(restore(shop, group));
-  EXPECT_TRUE(shop.runs("server"));
+  EXPECT_TRUE(shop.cluster().runs("server"));
   EXPECT_THAT(shop.finish(), IsEmpty());
 }
 
@@ -100,30 +101,37 @@ TEST_F(PodmanTest, TwoContainersOfOnePodShareItsLock) {
 TEST_F(PodmanTest, WhenOneCantBeDumpedAllRunOn) {
   const Shop shop(two());
   const std::string group = shop.write_group("deadlines: {prepare: 5s, lock: 5s, commit: 20s, finish: 5s}\n");
-  shop.podman().run({"rm", "--force", "--time", "0", Shop::agent(1)});
+  shop.podman().run({"rm", "--force", "--time", "0", PodmanCluster::agent(1)});
   const CommandResult result = shop.lockstep({"checkpoint", group});
   EXPECT_EQ(result.exit_code, 1) << result.out << result.err;
-  EXPECT_TRUE(shop.runs("server"));
-  EXPECT_TRUE(shop.runs("client0"));
+  EXPECT_TRUE(shop.cluster().runs("server"));
+  EXPECT_TRUE(shop.cluster().runs("client0"));
   EXPECT_THAT(shop.await_flow(shop.snapshot()), IsEmpty());
 }
 
 TEST_F(PodmanTest, DoctorKnowsWhetherARoundWouldWork) {
   const Shop shop(two());
-  const std::vector<std::string> doctor{"doctor",           "--root",   shop.machine_root(),    "--socket-dir",
-                                        shop.dir() / "run", "--broker", Shop::broker_address(), "--key",
-                                        shop.operator_key()};
+  const std::vector<std::string> doctor{"doctor",
+                                        "--root",
+                                        shop.cluster().machine_root(),
+                                        "--socket-dir",
+                                        shop.dir() / "run",
+                                        "--broker",
+                                        PodmanCluster::broker_address(),
+                                        "--key",
+                                        shop.cluster().operator_key()};
   const CommandResult well = shop.lockstep(doctor);
   EXPECT_EQ(well.exit_code, 0) << well.out << well.err;
   EXPECT_THAT(well.out, HasSubstr("a process with an established TCP connection was dumped"));
   EXPECT_THAT(well.out, HasSubstr("CRIU runs it, and it reaches an agent and the broker"));
 
-  for (const std::size_t index : {0, 1}) shop.podman().run({"rm", "--force", "--time", "0", Shop::agent(index)});
+  for (const std::size_t index : {0, 1})
+    shop.podman().run({"rm", "--force", "--time", "0", PodmanCluster::agent(index)});
   const CommandResult ill = shop.lockstep(doctor);
   EXPECT_EQ(ill.exit_code, 1) << ill.out << ill.err;
   EXPECT_THAT(ill.out, HasSubstr("none listens in"));
   EXPECT_THAT(ill.out, HasSubstr("CRIU runs it, and it says: pre-dump: no agent listens"));
-  EXPECT_EQ(shop.lockstep({"setup", "--undo", "--root", shop.machine_root()}).exit_code, 0);
+  EXPECT_EQ(shop.lockstep({"setup", "--undo", "--root", shop.cluster().machine_root()}).exit_code, 0);
   EXPECT_THAT(shop.lockstep(doctor).out, HasSubstr("lockstep setup --runtime runc"));
 }
 

@@ -1,5 +1,4 @@
-/// A root folder for containers, made of programs of this machine and the libraries that they need: an image without a
-/// registry.
+/// A root folder for containers, made of files of this machine: an image without a registry.
 #pragma once
 
 #include <filesystem>
@@ -8,7 +7,8 @@
 
 namespace lockstep::e2e {
 
-/// Copies each program to /usr/bin in `root`, and whatever ldd names to where it is here.
-void make_root_folder(const std::filesystem::path& root, const std::vector<std::string>& programs);
+/// Copies each file and folder to the same place in `root`, and of programs and shared objects also the libraries that
+/// ldd names.
+void make_root_folder(const std::filesystem::path& root, const std::vector<std::string>& contents);
 
 }  // namespace lockstep::e2e

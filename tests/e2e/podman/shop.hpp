@@ -1,12 +1,11 @@
-/// A distributed application in Podman's pods: lockstep-traffic's server and clients, a sidecar agent in each pod, and
-/// the broker in a pod of its own.
+/// A distributed application in Podman's pods: lockstep-traffic's server and clients.
 #pragma once
 
 #include <string>
 #include <vector>
 
 #include "tests/app/check.hpp"
-#include "tests/e2e/podman/podman.hpp"
+#include "tests/e2e/podman/podman_cluster.hpp"
 
 namespace lockstep::e2e {
 
@@ -18,28 +17,20 @@ struct ShopMember {
 
 class Shop {
  public:
-  /// Starts it, and waits until it flows. The first member is the server.
+  /// Starts it, and waits until it flows. The first member is the server; pods are counted from 0 without gaps.
   explicit Shop(std::vector<ShopMember> members);
-  ~Shop();
-  Shop(const Shop&) = delete;
-  Shop& operator=(const Shop&) = delete;
 
-  [[nodiscard]] const Podman& podman() const { return podman_; }
+  [[nodiscard]] const PodmanCluster& cluster() const { return cluster_; }
+  [[nodiscard]] const Podman& podman() const { return cluster_.podman(); }
   [[nodiscard]] const std::vector<ShopMember>& members() const { return members_; }
-  [[nodiscard]] std::filesystem::path dir() const { return dir_.path(); }
-  [[nodiscard]] static std::string pod(std::size_t index) { return "pod" + std::to_string(index); }
-  [[nodiscard]] static std::string agent(std::size_t index) { return "agent" + std::to_string(index); }
-
-  /// Stands for / where `lockstep setup` writes runc's configuration.
-  [[nodiscard]] std::string machine_root() const { return dir() / "machine"; }
-  [[nodiscard]] static std::string broker_address() { return "tcp://" + Podman::address(5) + ":7600"; }
-
-  [[nodiscard]] std::string operator_key() const { return dir() / "keys/operator.key"; }
+  [[nodiscard]] const std::filesystem::path& dir() const { return cluster_.dir(); }
 
   /// Writes group.yaml and returns its path.
   std::string write_group(const std::string& extra = {}) const;
   /// Runs the command line on the host.
-  [[nodiscard]] CommandResult lockstep(const std::vector<std::string>& arguments) const;
+  [[nodiscard]] CommandResult lockstep(const std::vector<std::string>& arguments) const {
+    return cluster_.lockstep(arguments);
+  }
 
   /// Throws when a status file can't be read.
   [[nodiscard]] traffic::Snapshot snapshot() const;
@@ -49,30 +40,11 @@ class Shop {
   [[nodiscard]] std::vector<std::string> finish() const;
   [[nodiscard]] std::size_t connections() const;
 
-  [[nodiscard]] bool runs(const std::string& container) const;
-  [[nodiscard]] std::string pid_of(const std::string& container) const;
-  /// True when the pod has a lock's elements.
-  [[nodiscard]] bool locked(std::size_t pod) const;
-
  private:
-  void start_all() const;
-  /// Prints the ends of all logs, after a failure.
-  void tell() const;
-  void make_image() const;
-  void make_keys() const;
-  void make_pod(const std::string& name, const std::string& address) const;
-  void start(const std::string& pod, const std::string& name, const std::vector<std::string>& options,
-             const std::vector<std::string>& command) const;
-  void start_broker() const;
-  void start_agent(std::size_t index) const;
-  void start_member(const ShopMember& member) const;
-  void wait_for_agents() const;
-  [[nodiscard]] std::vector<std::size_t> pods() const;
-  [[nodiscard]] static std::string pod_address(std::size_t index) { return Podman::address(10 + index); }
+  void start_member(const ShopMember& member);
 
-  TempDir dir_;
-  Podman podman_{dir_.path()};
   std::vector<ShopMember> members_;
+  PodmanCluster cluster_;
 };
 
 }  // namespace lockstep::e2e
