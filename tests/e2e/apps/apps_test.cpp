@@ -10,7 +10,7 @@
 
 namespace lockstep::apps {
 
-void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
+void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.tag(); }
 
 namespace {
 
@@ -24,7 +24,7 @@ class Apps : public ::testing::TestWithParam<Kind> {
   void TearDown() override { e2e::Reaper::instance().end_all(); }
 };
 
-TEST_P(Apps, KilledAndRestoredIntoNewPodsThreeTimes) {
+TEST_P(Apps, KilledAndRestoredThreeTimes) {
   Scene scene(GetParam());
   for (int cycle = 1; cycle <= kCycles; ++cycle) {
     ASSERT_THAT(scene.kill_and_restore(), IsEmpty()) << "cycle " << cycle;
@@ -46,7 +46,7 @@ TEST_P(Apps, RolledBackAfterItHasGoneOn) {
   EXPECT_THAT(scene.finish(), IsEmpty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Kinds, Apps, ::testing::ValuesIn(kinds()), [](const auto& each) { return each.param.name; });
+INSTANTIATE_TEST_SUITE_P(Kinds, Apps, ::testing::ValuesIn(kinds()), [](const auto& each) { return each.param.tag(); });
 
 }  // namespace
 }  // namespace lockstep::apps

@@ -27,7 +27,7 @@ struct Options {
 };
 
 void print(const Kind& kind, const Faults& faults) {
-  for (const std::string& fault : faults) std::fprintf(stderr, "%s: %s\n", kind.name.c_str(), fault.c_str());
+  for (const std::string& fault : faults) std::fprintf(stderr, "%s: %s\n", kind.title().c_str(), fault.c_str());
 }
 
 /// Whatever a test program left behind would be seen by the next application.
@@ -74,7 +74,7 @@ bool measure(const Kind& kind) {
   const std::string lost = !survived        ? "-"
                            : judged.empty() ? "0 of " + std::to_string(scene.acknowledged())
                                             : "see above";
-  std::printf("| %s | %zu | %zu | %zu | %s | %s | %s | %s | %s | %s | %s | %s |\n", kind.name.c_str(), kind.pods,
+  std::printf("| %s | %zu | %zu | %zu | %s | %s | %s | %s | %s | %s | %s | %s |\n", kind.title().c_str(), kind.pods,
               scene.processes(), scene.connections(), survived ? "yes" : "NO", lost.c_str(), megabytes(bytes).c_str(),
               median_ms(dumps).c_str(), median_ms(restores).c_str(), median_ms(frozen).c_str(), median_ms(criu).c_str(),
               median_ms(pauses).c_str());
@@ -106,7 +106,7 @@ bool turn(const Kind& kind, Clock::time_point end) {
   } while (faults.empty() && Clock::now() < end);
   if (faults.empty()) faults = scene.finish();
   print(kind, faults);
-  std::printf("%s: %d cycles, %llu acknowledged, %s\n", kind.name.c_str(), cycles,
+  std::printf("%s: %d cycles, %llu acknowledged, %s\n", kind.title().c_str(), cycles,
               static_cast<unsigned long long>(scene.acknowledged()), faults.empty() ? "none lost" : "FAILED");
   std::fflush(stdout);
   return faults.empty();
@@ -127,7 +127,7 @@ int run(const Options& options) {
   (void)e2e::Reaper::instance();
   std::vector<Kind> chosen;
   for (const Kind& kind : kinds()) {
-    if (options.applications.empty() || std::ranges::count(options.applications, kind.name) != 0)
+    if (options.applications.empty() || std::ranges::count(options.applications, kind.tag()) != 0)
       chosen.push_back(kind);
   }
   const bool good = options.soak == 0s ? table(chosen) : soak(chosen, options.soak);
@@ -144,7 +144,7 @@ int main(int argc, char** argv) {
   Options options;
   std::uint64_t seconds = 0;
   std::vector<std::string> names;
-  for (const Kind& kind : kinds()) names.push_back(kind.name);
+  for (const Kind& kind : kinds()) names.push_back(kind.tag());
   program.add_option("--application", options.applications, "only this one; may be given again")
       ->check(CLI::IsMember(names));
   program.add_option("--soak", seconds, "cycles back to back for so many seconds, instead of the table")

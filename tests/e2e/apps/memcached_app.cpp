@@ -5,6 +5,9 @@
 
 #include "tests/e2e/apps/application.hpp"
 #include "tests/e2e/apps/client/memcached_keys.hpp"
+#include "tests/e2e/harness/cluster.hpp"
+#include "tests/e2e/harness/files.hpp"
+#include "tests/e2e/harness/wait_until.hpp"
 
 namespace lockstep::apps {
 namespace {
@@ -17,13 +20,13 @@ class Memcached : public Application {
   using Application::Application;
 
   void start() override {
-    launch({.member = "server",
-            .pod = kServer,
-            .command = {"memcached", "-v", "-u", "root", "-l", Pods::address(kServer), "-U", "0", "-m", "256"}});
+    pods().launch({.member = "server",
+                   .pod = kServer,
+                   .command = {"memcached", "-v", "-u", "root", "-l", address(kServer), "-U", "0", "-m", "256"}});
     if (!e2e::wait_until([this] { return say("version\r\n", "\r\n").exit_code == 0; }, std::chrono::seconds(30))) {
-      throw std::runtime_error("memcached does not answer: " + e2e::tail_of(log("server"), 5));
+      throw std::runtime_error("memcached does not answer: " + e2e::tail_of(pods().log("server"), 5));
     }
-    launch_client("client", kClient, "memcached", {address()}, kConnections, 25);
+    launch_client("client", kClient, "memcached", {server_address()}, kConnections, 25);
     accepted_ = stat("total_connections");
   }
 
@@ -44,11 +47,11 @@ class Memcached : public Application {
   }
 
  private:
-  static std::string address() { return Pods::address(kServer) + ":11211"; }
+  [[nodiscard]] std::string server_address() const { return address(kServer) + ":11211"; }
 
   e2e::CommandResult say(const std::string& text, const std::string& until) {
     return pods().run(kServer,
-                      {e2e::program("lockstep-app-client"), "--to", address(), "--ask", text, "--until", until});
+                      {e2e::program("lockstep-app-client"), "--to", server_address(), "--ask", text, "--until", until});
   }
 
   long stat(const std::string& name) {

@@ -3,6 +3,9 @@
 #include <stdexcept>
 
 #include "tests/e2e/apps/application.hpp"
+#include "tests/e2e/harness/cluster.hpp"
+#include "tests/e2e/harness/files.hpp"
+#include "tests/e2e/harness/wait_until.hpp"
 
 namespace lockstep::apps {
 namespace {
@@ -26,29 +29,29 @@ class Mpi : public Application {
     std::filesystem::permissions(folder / "agent", std::filesystem::perms(0755));
     for (const char* rank : {"rank0", "rank1"}) add_ledger(rank, folder / (std::string(rank) + ".ledger"));
 
-    launch({.member = "mpirun", .pod = kFirst, .command = command(folder)});
+    pods().launch({.member = "mpirun", .pod = kFirst, .command = command(folder)});
     if (!e2e::wait_until([&] { return std::filesystem::exists(remote); }, 60s)) {
-      throw std::runtime_error("mpirun starts no daemon: " + e2e::tail_of(log("mpirun"), 10));
+      throw std::runtime_error("mpirun starts no daemon: " + e2e::tail_of(pods().log("mpirun"), 10));
     }
-    launch({.member = "daemon", .pod = kSecond, .command = {"sh", "-c", "exec " + e2e::read_file(remote)}});
+    pods().launch({.member = "daemon", .pod = kSecond, .command = {"sh", "-c", "exec " + e2e::read_file(remote)}});
     const auto both_work = [this] {
       for (Ledger& each : ledgers()) each.read();
       return std::ranges::all_of(ledgers(), [](const Ledger& each) { return each.entries() > 0; });
     };
     if (!e2e::wait_until(both_work, 60s)) {
-      throw std::runtime_error("the job does not run: " + e2e::tail_of(log("mpirun"), 10) +
-                               e2e::tail_of(log("daemon"), 10));
+      throw std::runtime_error("the job does not run: " + e2e::tail_of(pods().log("mpirun"), 10) +
+                               e2e::tail_of(pods().log("daemon"), 10));
     }
   }
 
   std::vector<Quiet> quiet() const override { return {{"mpirun", "."}, {"daemon", "."}}; }
 
   Faults finish() override {
-    const pid_t mpirun = pid("mpirun");
+    const pid_t mpirun = pods().pid("mpirun");
     e2e::write_file(job() / "stop", "");
     Faults faults;
     if (!e2e::wait_until([&] { return !e2e::exists(mpirun); }, 60s)) faults.push_back("the job does not end");
-    const std::string said = e2e::read_file(log("mpirun"));
+    const std::string said = e2e::read_file(pods().log("mpirun"));
     if (!said.starts_with("finished: ")) faults.push_back("mpirun says: " + said.substr(0, 500));
     for (Ledger& each : ledgers()) {
       each.read();
@@ -60,15 +63,15 @@ class Mpi : public Application {
 
  private:
   /// Both ranks' files are in the first member's folder.
-  [[nodiscard]] std::filesystem::path job() const { return data("mpirun") / "job"; }
+  [[nodiscard]] std::filesystem::path job() const { return pods().data("mpirun") / "job"; }
 
-  std::vector<std::string> command(const std::filesystem::path& folder) {
+  std::vector<std::string> command(const std::filesystem::path& folder) const {
     const std::string net = "10.78.0.0/24";
     return {"mpirun",
             "--allow-run-as-root",
             "--leave-session-attached",
             "--host",
-            Pods::address(kFirst) + ":1," + Pods::address(kSecond) + ":1",
+            address(kFirst) + ":1," + address(kSecond) + ":1",
             "-n",
             "2",
             "--map-by",

@@ -3,6 +3,9 @@
 #include <stdexcept>
 
 #include "tests/e2e/apps/application.hpp"
+#include "tests/e2e/harness/cluster.hpp"
+#include "tests/e2e/harness/files.hpp"
+#include "tests/e2e/harness/wait_until.hpp"
 
 namespace lockstep::apps {
 namespace {
@@ -19,9 +22,9 @@ class Nats : public Application {
   void start() override {
     std::vector<std::string> clients;
     for (std::size_t server = 0; server < kServers; ++server) {
-      launch({.member = name(server), .pod = server, .command = command(server)});
+      pods().launch({.member = name(server), .pod = server, .command = command(server)});
       await_log(name(server), "Server is ready");
-      clients.push_back(Pods::address(server) + ":4222");
+      clients.push_back(address(server) + ":4222");
     }
     if (!e2e::wait_until([this] { return routes() == 2 * kServers; }, 60s)) {
       throw std::runtime_error("the NATS servers do not find one another");
@@ -62,12 +65,12 @@ class Nats : public Application {
 
   /// The others only know the first server, which tells each of them of the next: if every server was told of all, two
   /// would greet one another at once, and drop and make routes for some time.
-  static std::vector<std::string> command(std::size_t server) {
-    std::vector<std::string> words{"nats-server", "--addr",    Pods::address(server),
+  std::vector<std::string> command(std::size_t server) const {
+    std::vector<std::string> words{"nats-server", "--addr",    address(server),
                                    "--port",      "4222",      "--cluster_name",
-                                   "numbers",     "--cluster", "nats://" + Pods::address(server) + ":6222",
+                                   "numbers",     "--cluster", "nats://" + address(server) + ":6222",
                                    "--debug"};
-    if (server != 0) words.insert(words.end(), {"--routes", "nats://" + Pods::address(0) + ":6222"});
+    if (server != 0) words.insert(words.end(), {"--routes", "nats://" + address(0) + ":6222"});
     return words;
   }
 

@@ -1,65 +1,45 @@
 #include "tests/e2e/apps/pods.hpp"
 
-#include <stdexcept>
+#include "tests/e2e/harness/files.hpp"
 
 namespace lockstep::apps {
-namespace {
 
-using namespace std::chrono_literals;
+pid_t Pods::pid(const std::string& member) const { return std::stoi(e2e::read_file(pidfile(member))); }
 
-// The line at the end tells that the mounts are there.
-constexpr auto kHold =
-    "mount -t tmpfs -o mode=1777 tmpfs /dev/shm && "
-    "mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts /dev/pts && "
-    "echo mounted && exec sleep infinity";
-
-}  // namespace
-
-Pods::Pods(std::size_t count) : cluster_(count, e2e::Agents::node) {
-  // Servers that drop root have to find their way to their data.
-  std::filesystem::permissions(cluster_.dir(), std::filesystem::perms(0755));
-  for (std::size_t pod = 0; pod < count; ++pod) holders_.push_back(make_holder(pod));
-}
-
-e2e::Process Pods::make_holder(std::size_t pod) {
-  const auto log = cluster_.dir() / "run-pods" / (std::to_string(pod) + "-" + std::to_string(++made_) + ".log");
-  // Slave: network namespaces that are deleted outside are not to live on here.
-  e2e::Process holder =
-      e2e::Process::start({.command = {"unshare", "--mount", "--propagation", "slave", "sh", "-c", kHold}, .log = log});
-  const auto mounted = [&log] { return e2e::read_file(log).find("mounted") != std::string::npos; };
-  if (!e2e::wait_until([&] { return mounted() || !holder.running(); }, 20s) || !mounted()) {
-    throw std::runtime_error("pod " + std::to_string(pod) + " gets no mounts: " + e2e::read_file(log));
-  }
-  return holder;
-}
-
-std::vector<std::string> Pods::with_mounts(std::size_t pod) const {
-  return {"nsenter", "--mount=/proc/" + std::to_string(holders_.at(pod).pid()) + "/ns/mnt"};
-}
-
-std::filesystem::path Pods::shared_memory(std::size_t pod) const {
-  return "/proc/" + std::to_string(holders_.at(pod).pid()) + "/root/dev/shm";
-}
-
-std::vector<std::string> Pods::command_to_keep_shared_memory(std::size_t pod,
-                                                             const std::filesystem::path& folder) const {
-  return {"cp", "-a", shared_memory(pod).string() + "/.", folder};
-}
-
-void Pods::renew(const std::filesystem::path& from) {
-  for (std::size_t pod = 0; pod < count(); ++pod) {
-    cluster_.network().replace_pod(pod);
-    e2e::Process holder = make_holder(pod);
-    const std::string to = "/proc/" + std::to_string(holder.pid()) + "/root/dev/shm/";
-    const std::filesystem::path old = from.empty() ? shared_memory(pod) : from / std::to_string(pod);
-    e2e::must_run({"cp", "-a", old.string() + "/.", to});
-    holders_[pod] = std::move(holder);
-  }
+void Pods::launch(const Launch& launch) {
+  std::filesystem::create_directories(data(launch.member));
+  if (!launch.user.empty()) e2e::must_run({"chown", launch.user + ":", data(launch.member)});
+  start(launch);
+  members_.push_back({launch.member, launch.pod});
 }
 
 e2e::CommandResult Pods::run(std::size_t pod, const std::vector<std::string>& command,
-                             std::chrono::milliseconds limit) {
+                             std::chrono::milliseconds limit) const {
   return e2e::run_command(command, limit, netns(pod));
+}
+
+std::string Pods::command_to_keep_data(const std::string& member) const {
+  std::filesystem::create_directories(kept() / "data");
+  return command_at_frozen({"cp", "-a", data(member), kept() / "data"});
+}
+
+void Pods::put_data_back() const {
+  std::filesystem::remove_all(all_data());
+  std::filesystem::rename(kept() / "data", all_data());
+}
+
+std::string command_at_frozen(const std::vector<std::string>& words) {
+  std::string list;
+  for (const std::string& word : words) list += (list.empty() ? "" : ", ") + ("\"" + word + "\"");
+  return "  - {at: frozen, run: [" + list + "], timeout: 60s}\n";
+}
+
+std::uint64_t image_bytes_in(const std::filesystem::path& folder) {
+  std::uint64_t bytes = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.is_regular_file() && entry.path().extension() == ".img") bytes += entry.file_size();
+  }
+  return bytes;
 }
 
 }  // namespace lockstep::apps

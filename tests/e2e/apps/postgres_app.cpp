@@ -7,6 +7,9 @@
 #include <stdexcept>
 
 #include "tests/e2e/apps/application.hpp"
+#include "tests/e2e/harness/cluster.hpp"
+#include "tests/e2e/harness/files.hpp"
+#include "tests/e2e/harness/wait_until.hpp"
 
 namespace lockstep::apps {
 namespace {
@@ -15,17 +18,18 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kPrimary = 0, kStandby = 1, kBench = 2, kClient = 3;
 
-/// Where the newest server's programs are: Debian keeps them out of PATH.
-std::string program_of(const std::string& name) {
-  std::vector<std::string> found;
+/// The newest server's folder: Debian keeps its programs out of PATH.
+std::filesystem::path installation() {
+  std::vector<std::filesystem::path> found;
   std::error_code none;
   for (const auto& version : std::filesystem::directory_iterator("/usr/lib/postgresql", none)) {
-    const auto path = version.path() / "bin" / name;
-    if (std::filesystem::exists(path)) found.push_back(path);
+    if (std::filesystem::exists(version.path() / "bin/postgres")) found.push_back(version.path());
   }
-  if (found.empty()) throw std::runtime_error("PostgreSQL's " + name + " is not installed: deploy/packages.sh apps");
+  if (found.empty()) throw std::runtime_error("PostgreSQL's server is not installed: deploy/packages.sh apps");
   return *std::ranges::max_element(found);
 }
+
+std::string program_of(const std::string& name) { return installation() / "bin" / name; }
 
 // Timeouts that look at the time of day see a restored server's absence, those of the monotonic clock don't.
 constexpr auto kSettings = R"(
@@ -50,13 +54,13 @@ class Postgres : public Application {
     make_standby();
     query(kPrimary, "CREATE TABLE committed (connection int, sequence int)");
     (void)as_postgres(kPrimary,
-                      {program_of("pgbench"), "-h", Pods::address(kPrimary), "--initialize", "--quiet", "postgres"});
-    launch({.member = "bench",
-            .pod = kBench,
-            .command = {program_of("pgbench"), "-h", Pods::address(kPrimary), "-U", "postgres", "--no-vacuum",
-                        "--client", "4", "--rate", "40", "--time", "100000", "--progress", "1", "postgres"}});
+                      {program_of("pgbench"), "-h", address(kPrimary), "--initialize", "--quiet", "postgres"});
+    pods().launch({.member = "bench",
+                   .pod = kBench,
+                   .command = {program_of("pgbench"), "-h", address(kPrimary), "-U", "postgres", "--no-vacuum",
+                               "--client", "4", "--rate", "40", "--time", "100000", "--progress", "1", "postgres"}});
     await_log("bench", "progress: ");
-    launch_client("client", kClient, "postgres", {Pods::address(kPrimary) + ":5432"}, 4, 10);
+    launch_client("client", kClient, "postgres", {address(kPrimary) + ":5432"}, 4, 10);
   }
 
   std::vector<Quiet> quiet() const override {
@@ -75,7 +79,8 @@ class Postgres : public Application {
     if (!e2e::wait_until([&] { return query(kPrimary, "SELECT count(*) FROM pgbench_history") != before; }, 30s)) {
       faults.push_back("pgbench stands still");
     }
-    ::kill(pid("bench"), SIGTERM);
+    ::kill(pods().pid("bench"),
+           SIGKILL);  // SIGTERM does nothing to a container's first process, unless it has a handler
     const auto idle = [this] {
       return query(kPrimary, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgbench'") == "0";
     };
@@ -99,7 +104,7 @@ class Postgres : public Application {
   }
 
   std::string query(std::size_t pod, const std::string& sql) {
-    std::string text = ask(pod, {"psql", "-h", Pods::address(pod), "-U", "postgres", "-qAtc", sql, "postgres"});
+    std::string text = ask(pod, {"psql", "-h", address(pod), "-U", "postgres", "-qAtc", sql, "postgres"});
     while (!text.empty() && text.back() == '\n') text.pop_back();
     return text;
   }
@@ -116,7 +121,7 @@ class Postgres : public Application {
 
   void make_standby() {
     make_folder(kStandby);
-    (void)as_postgres(kStandby, {program_of("pg_basebackup"), "-h", Pods::address(kPrimary), "-U", "postgres", "-D",
+    (void)as_postgres(kStandby, {program_of("pg_basebackup"), "-h", address(kPrimary), "-U", "postgres", "-D",
                                  database(kStandby), "--write-recovery-conf", "--checkpoint=fast", "--no-sync"});
     serve(kStandby);
     await_log("standby", "started streaming WAL");
@@ -127,18 +132,18 @@ class Postgres : public Application {
     await_log("primary", "is now a synchronous standby");
   }
 
-  std::string database(std::size_t pod) const { return data(name(pod)) / "database"; }
+  std::string database(std::size_t pod) const { return pods().data(name(pod)) / "database"; }
 
   void make_folder(std::size_t pod) const {
-    std::filesystem::create_directories(data(name(pod)));
-    e2e::must_run({"chown", "postgres:", data(name(pod))});
+    std::filesystem::create_directories(pods().data(name(pod)));
+    e2e::must_run({"chown", "postgres:", pods().data(name(pod))});
   }
 
   void serve(std::size_t pod) {
-    launch({.member = name(pod),
-            .pod = pod,
-            .command = {program_of("postgres"), "-D", database(pod), "-c", "listen_addresses=" + Pods::address(pod)},
-            .user = "postgres"});
+    pods().launch({.member = name(pod),
+                   .pod = pod,
+                   .command = {program_of("postgres"), "-D", database(pod), "-c", "listen_addresses=" + address(pod)},
+                   .user = "postgres"});
     await_log(name(pod), pod == kPrimary ? "ready to accept connections" : "ready to accept read-only connections");
   }
 
@@ -164,6 +169,20 @@ class Postgres : public Application {
 };
 
 }  // namespace
+
+std::vector<std::string> postgres_image() {
+  const auto folder = installation();
+  // The database's folder is made by this machine's initdb, so that users and time zones have to be the same.
+  return {program_of("postgres"),
+          program_of("pgbench"),
+          folder / "lib/libpqwalreceiver.so",
+          folder / "lib/plpgsql.so",
+          "/usr/share/postgresql" / folder.filename() / "timezonesets",
+          "/usr/share/zoneinfo",
+          "/etc/passwd",
+          "/etc/group",
+          e2e::program("lockstep-app-client")};
+}
 
 std::unique_ptr<Application> make_postgres_application(Pods& pods) { return std::make_unique<Postgres>(pods); }
 

@@ -3,6 +3,9 @@
 #include <stdexcept>
 
 #include "tests/e2e/apps/application.hpp"
+#include "tests/e2e/harness/cluster.hpp"
+#include "tests/e2e/harness/files.hpp"
+#include "tests/e2e/harness/wait_until.hpp"
 
 namespace lockstep::apps {
 namespace {
@@ -17,14 +20,14 @@ class Redis : public Application {
   using Application::Application;
 
   void start() override {
-    launch({.member = "primary", .pod = kPrimary, .command = server(kPrimary)});
+    pods().launch({.member = "primary", .pod = kPrimary, .command = server(kPrimary)});
     await_log("primary", "Ready to accept connections");
     std::vector<std::string> replica = server(kReplica);
-    replica.insert(replica.end(), {"--replicaof", Pods::address(kPrimary) + " 6379"});
-    launch({.member = "replica", .pod = kReplica, .command = replica});
+    replica.insert(replica.end(), {"--replicaof", address(kPrimary) + " 6379"});
+    pods().launch({.member = "replica", .pod = kReplica, .command = replica});
     await_log("replica", "MASTER <-> REPLICA sync: Finished with success");
     await_log("primary", "Synchronization with replica");
-    launch_client("client", kClient, "redis", {Pods::address(kPrimary) + ":6379"}, kConnections, 20);
+    launch_client("client", kClient, "redis", {address(kPrimary) + ":6379"}, kConnections, 20);
   }
 
   std::vector<Quiet> quiet() const override {
@@ -47,10 +50,10 @@ class Redis : public Application {
   }
 
  private:
-  static std::vector<std::string> server(std::size_t pod) {
+  std::vector<std::string> server(std::size_t pod) const {
     return {"redis-server",
             "--bind",
-            Pods::address(pod),
+            address(pod),
             "--protected-mode",
             "no",
             "--daemonize",
@@ -66,7 +69,7 @@ class Redis : public Application {
   }
 
   std::string cli(std::size_t pod, std::vector<std::string> words) {
-    words.insert(words.begin(), {"redis-cli", "-h", Pods::address(pod)});
+    words.insert(words.begin(), {"redis-cli", "-h", address(pod)});
     return ask(pod, words);
   }
 
@@ -87,6 +90,8 @@ class Redis : public Application {
 };
 
 }  // namespace
+
+std::vector<std::string> redis_image() { return {"/usr/bin/redis-server", e2e::program("lockstep-app-client")}; }
 
 std::unique_ptr<Application> make_redis_application(Pods& pods) { return std::make_unique<Redis>(pods); }
 

@@ -11,7 +11,7 @@ usage: bash tests/e2e/apps/run.sh [--table | --soak[=DURATION]] [--application N
                        without --table or --soak: runs the tests
   --table              prints a table (Markdown): what became of each application, and how long everything took
   --soak[=DURATION]    cycles back to back for so long (90s, 10m, 1h: the default); ends at the first fault
-  --application NAME   only this one: redis, memcached, nats, postgres, mpi
+  --application NAME   only this one: redis, memcached, nats, postgres, mpi; redis_in_podman, postgres_in_podman
   --preset NAME        how to build: release (default), dev (CMakePresets.json)
   --help               this text
 
@@ -54,7 +54,7 @@ while (($# > 0)); do
 done
 
 need_root
-install_packages build run apps
+install_packages build run apps podman
 build "$preset" lockstep lockstep-agent lockstep-broker lockstep-hook lockstep_app_tests lockstep_app_cycles
 LOCKSTEP_CRIU=$("$LOCKSTEP_SOURCE/deploy/criu.sh" "$LOCKSTEP_SOURCE/build/criu")
 LOCKSTEP_BIN=$LOCKSTEP_SOURCE/build/$preset/bin
@@ -64,7 +64,7 @@ case $mode in
   tests)
     # A name that fits nothing is a mistake, not a success.
     exec ctest --test-dir "$LOCKSTEP_SOURCE/build/$preset" --output-on-failure --no-tests=error -L '^apps$' \
-      -R "/$application"
+      -R "/$application${application:+\$}"
     ;;
   table) exec "$LOCKSTEP_BIN/lockstep-app-cycles" ${application:+--application "$application"} ;;
   soak) exec "$LOCKSTEP_BIN/lockstep-app-cycles" --soak "$soak" ${application:+--application "$application"} ;;

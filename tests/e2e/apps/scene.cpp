@@ -8,6 +8,9 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "tests/e2e/harness/files.hpp"
+#include "tests/e2e/harness/wait_until.hpp"
+
 namespace lockstep::apps {
 namespace {
 
@@ -19,9 +22,6 @@ constexpr auto kFlowLimit = 60s;
 constexpr auto kGoneLimit = 30s;
 constexpr std::uint32_t kFlowing = 3;  ///< acknowledgements that prove that a connection works: one was under way
 
-// The machine may be slow, and what it waits for is not what is tested here.
-constexpr auto kDeadlines = "deadlines: {prepare: 30s, lock: 30s, commit: 60s, finish: 30s}\nlease: 30s\n";
-
 void children_of(pid_t pid, std::vector<pid_t>& found) {
   found.push_back(pid);
   std::error_code error;
@@ -29,14 +29,6 @@ void children_of(pid_t pid, std::vector<pid_t>& found) {
     std::istringstream children(e2e::read_file(task.path() / "children"));
     for (pid_t child = 0; children >> child;) children_of(child, found);
   }
-}
-
-std::uint64_t bytes_in(const std::filesystem::path& folder) {
-  std::uint64_t bytes = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.is_regular_file() && entry.path().extension() == ".img") bytes += entry.file_size();
-  }
-  return bytes;
 }
 
 /// What the hooks of a member waited for while it was frozen.
@@ -58,44 +50,18 @@ std::string tuple(const std::string& member, const std::string& local, const std
   return loopback ? member + ": " + ends : ends;
 }
 
-std::string command_at_frozen(const std::vector<std::string>& words) {
-  std::string list;
-  for (const std::string& word : words) list += (list.empty() ? "" : ", ") + ("\"" + word + "\"");
-  return "  - {at: frozen, run: [" + list + "], timeout: 60s}\n";
-}
-
-/// What a user would write into a group file, for the folder and the /dev/shm of one member.
-std::string keep_commands(const Pods& pods, const Application& application, const Application::Member& member,
-                          const std::filesystem::path& kept) {
-  return "commands:\n" + command_at_frozen({"cp", "-a", application.data(member.id), kept / "data"}) +
-         command_at_frozen(pods.command_to_keep_shared_memory(member.pod, kept / "shm" / std::to_string(member.pod)));
-}
-
 }  // namespace
 
-Scene::Scene(const Kind& kind) : pods_(kind.pods), application_(kind.make(pods_)) {
+Scene::Scene(const Kind& kind) : pods_(kind.make_pods()), application_(kind.make(*pods_)) {
   application_->start();
-  for (const auto& member : application_->members()) {
+  for (const Member& member : pods_->members()) {
     std::error_code none;
-    log_sizes_[member.id] = std::filesystem::file_size(application_->log(member.id), none);
+    log_sizes_[member.id] = std::filesystem::file_size(pods_->log(member.id), none);
   }
   if (const Faults faults = await_flow(); !faults.empty()) {
-    throw std::runtime_error(kind.name + " does not work by itself: " + faults.front());
+    throw std::runtime_error(kind.title() + " does not work by itself: " + faults.front());
   }
-  write_group();
-}
-
-void Scene::write_group(Files files) {
-  std::vector<e2e::GroupMember> group;
-  for (const auto& member : application_->members()) {
-    // CRIU works with the pod's mounts; and it is told what it may not ask for (prlimit_shim.cpp).
-    std::string criu = "criu: [";
-    for (const std::string& word : pods_.with_mounts(member.pod)) criu += word + ", ";
-    criu += "env, \"LD_PRELOAD=" + e2e::program("lockstep-prlimit.so") + "\", " + e2e::criu_path() + "]";
-    if (files == Files::are_kept) criu += "\n" + keep_commands(pods_, *application_, member, kept());
-    group.push_back({.id = member.id, .pod = pods_.netns(member.pod), .settings = criu});
-  }
-  group_ = pods_.cluster().write_group(group, kDeadlines);
+  group_ = pods_->write_group();
 }
 
 Faults Scene::kill_and_restore() {
@@ -105,8 +71,7 @@ Faults Scene::kill_and_restore() {
   if (!faults.empty()) return faults;
   const auto gone = [&] { return std::ranges::none_of(before, e2e::exists); };
   if (!e2e::wait_until(gone, kGoneLimit)) return {"a process lives on after dump and kill"};
-  pods_.renew();
-  write_group();
+  group_ = pods_->make_ready();
   add(faults, restore());
   if (faults.empty()) add(faults, await_flow());
   return faults;
@@ -120,20 +85,14 @@ Faults Scene::leave_running() {
 }
 
 Faults Scene::roll_back() {
-  std::filesystem::create_directories(kept() / "data");
-  std::filesystem::create_directories(kept() / "shm");
-  write_group(Files::are_kept);
+  group_ = pods_->write_group_that_keeps();
   Faults faults = leave_running();  // and on, into what is to be undone
   if (!faults.empty()) return faults;
   const std::vector<pid_t> all = trees();
-  for (const pid_t pid : all) ::kill(pid, SIGKILL);
+  pods_->end_members(all);
   if (!e2e::wait_until([&] { return std::ranges::none_of(all, e2e::exists); }, kGoneLimit))
     return {"a process does not end"};
-  const std::filesystem::path data = pods_.cluster().dir() / "data";
-  std::filesystem::remove_all(data);
-  std::filesystem::rename(kept() / "data", data);
-  pods_.renew(kept() / "shm");
-  write_group();
+  group_ = pods_->go_back();
   add(faults, rewind_ledgers());
   add(faults, restore());
   if (faults.empty()) add(faults, await_flow());
@@ -154,7 +113,7 @@ Faults Scene::rewind_ledgers() {
 
 json Scene::report_of(std::vector<std::string> command, Faults& faults) {
   command.insert(command.end(), {"--output", "json"});
-  const e2e::CommandResult result = pods_.cluster().lockstep(command, kCommandLimit);
+  const e2e::CommandResult result = pods_->lockstep(command, kCommandLimit);
   json report = json::parse(result.out, nullptr, false);
   if (result.exit_code == 0 && !report.is_discarded()) return report;
   std::string why = result.err;
@@ -185,7 +144,7 @@ Faults Scene::checkpoint(std::vector<std::string> options) {
     for (const char* kind : {"external", "half_open", "ambiguous"}) {
       if (member.at("connections").at(kind) != 0) faults.push_back(id + " has connections that are " + kind);
     }
-    measured_.image_bytes += bytes_in(pods_.cluster().images_of(id));
+    measured_.image_bytes += pods_->image_bytes(id);
     const std::chrono::microseconds frozen(member.at("criu").at("times").at("frozen_us").get<std::int64_t>());
     measured_.frozen = std::max(measured_.frozen, frozen);
     measured_.criu = std::max(measured_.criu, frozen - waited_in(member));
@@ -227,8 +186,10 @@ Faults Scene::compare_record() {
 
 Faults Scene::compare_pods() {
   Tuples now;
-  for (const auto& member : application_->members()) {
-    const auto table = pods_.run(member.pod, {"ss", "-Htn", "state", "established"});
+  for (const auto& member : pods_->members()) {
+    // An agent in the pod has connections to the broker.
+    const auto table =
+        pods_->run(member.pod, {"ss", "-Htn", "state", "established", "dport != :7600 and dport != :7601"});
     std::istringstream lines(table.out);
     std::string received, unsent, local, remote;
     while (lines >> received >> unsent >> local >> remote) now.insert(tuple(member.id, local, remote));
@@ -265,16 +226,16 @@ Faults Scene::await_flow() {
     add(faults, ledger.faults());
     measured_.pause = std::max(measured_.pause, ledger.longest_pause());
   }
-  for (const auto& member : application_->members()) {
-    if (e2e::exists(application_->pid(member.id))) continue;
-    faults.push_back(member.id + " has ended: " + e2e::tail_of(application_->log(member.id), 5));
+  for (const auto& member : pods_->members()) {
+    if (e2e::exists(pods_->pid(member.id))) continue;
+    faults.push_back(member.id + " has ended: " + e2e::tail_of(pods_->log(member.id), 5));
   }
   return faults;
 }
 
 std::vector<pid_t> Scene::trees() {
   std::vector<pid_t> found;
-  for (const auto& member : application_->members()) children_of(application_->pid(member.id), found);
+  for (const auto& member : pods_->members()) children_of(pods_->pid(member.id), found);
   return found;
 }
 
@@ -287,7 +248,8 @@ std::uint64_t Scene::acknowledged() {
 Faults Scene::loud_logs() {
   Faults faults;
   for (const Quiet& quiet : application_->quiet()) {
-    std::ifstream log(application_->log(quiet.member));
+    std::ifstream log(pods_->log(quiet.member));
+    if (!log) faults.push_back(quiet.member + " has no log");
     log.seekg(static_cast<std::streamoff>(log_sizes_[quiet.member]));
     const std::regex pattern(quiet.pattern);
     for (std::string line; std::getline(log, line);) {
@@ -301,13 +263,12 @@ Faults Scene::loud_logs() {
 
 Faults Scene::finish() {
   Faults faults = loud_logs();  // before the clients' goodbyes
-  for (const auto& member : application_->members()) {
+  for (const auto& member : pods_->members()) {
     const std::size_t pod = member.pod;
-    if (!e2e::wait_until([&] { return !pods_.cluster().locked(pod); }, 5s))
-      faults.push_back(member.id + "'s pod stays locked");
+    if (!e2e::wait_until([&] { return !pods_->locked(pod); }, 5s)) faults.push_back(member.id + "'s pod stays locked");
   }
   add(faults, application_->finish());
-  add(faults, pods_.cluster().shut_down());
+  add(faults, pods_->shut_down());
   return faults;
 }
 

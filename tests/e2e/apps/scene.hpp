@@ -29,15 +29,12 @@ class Scene {
   /// Starts it. Throws when the application does not even start.
   explicit Scene(const Kind& kind);
 
-  [[nodiscard]] Application& application() { return *application_; }
-  [[nodiscard]] Pods& pods() { return pods_; }
-
-  /// The whole cycle: checkpoint with kill, restore into new pods, and on.
+  /// The whole cycle: checkpoint with kill, restore, into new pods where members are trees, and on.
   [[nodiscard]] Faults kill_and_restore();
   /// Checkpoint, and on.
   [[nodiscard]] Faults leave_running();
   /// Checkpoint, with copies of all files made at the frozen point; on for a while; and back to it: everything is
-  /// killed, the copies take the files' place, and the checkpoint is restored into new pods.
+  /// killed, the copies take the files' place, and the checkpoint is restored.
   [[nodiscard]] Faults roll_back();
   /// Ends the clients, and judges: every acknowledged write is there, once, and no log tells of a lost connection.
   /// After it nothing of lockstep or the application is left.
@@ -57,9 +54,6 @@ class Scene {
   [[nodiscard]] Faults restore();
   /// Until each connection of each client has got further acknowledgements.
   [[nodiscard]] Faults await_flow();
-  enum class Files { stay, are_kept };
-  void write_group(Files files = Files::stay);
-  [[nodiscard]] std::filesystem::path kept() { return pods_.cluster().dir() / "kept"; }
   /// Runs `lockstep` with --output json; an empty object, and a fault, unless it succeeds.
   nlohmann::json report_of(std::vector<std::string> command, Faults& faults);
   /// The connections in the record, under the lock, are those of the first record, and all internal.
@@ -71,11 +65,11 @@ class Scene {
   [[nodiscard]] std::vector<pid_t> trees();
   [[nodiscard]] Faults loud_logs();
 
-  Pods pods_;
+  std::unique_ptr<Pods> pods_;
   std::unique_ptr<Application> application_;
-  std::string group_;
-  Tuples tuples_;  ///< of the first record
-  std::map<std::string, std::uintmax_t> log_sizes_;
+  std::string group_;                                ///< the file
+  Tuples tuples_;                                    ///< of the first record
+  std::map<std::string, std::uintmax_t> log_sizes_;  ///< when the load began to flow
   Measured measured_;
   std::size_t connections_ = 0;
   std::size_t processes_ = 0;
