@@ -21,7 +21,7 @@ packages_of() {
     apps) echo redis-server postgresql nats-server memcached openmpi-bin libopenmpi-dev ;; # for tests/e2e/apps
     fuzz) echo clang lld libclang-rt-dev ;; # the latter has libFuzzer and the sanitizers
     packages) echo dpkg-dev file mmdebstrap buildah runc man-db ;; # the .deb (CPack needs file), the images, a Debian
-    podman) echo podman runc conmon netavark zstd ;;
+    podman) echo podman runc conmon netavark catatonit zstd ;; # without catatonit, no pod gets its first process
     kubernetes) # where kubectl comes from elsewhere, Debian's would be in its way
       if command -v kubectl >/dev/null; then echo python3-yaml; else echo python3-yaml kubernetes-client; fi
       ;;
