@@ -106,6 +106,7 @@ struct Config::File {
   std::string name;
   std::optional<Error> mistake;                    ///< the first one
   std::vector<std::shared_ptr<Mapping>> mappings;  ///< in the order in which they were asked for
+  bool foreign = false;                            ///< another program's: see tolerate_others()
 };
 
 struct Config::Mapping {
@@ -150,7 +151,7 @@ Error mistake_at(const std::string& file, const YAML::Node& node, const std::str
 
 /// The first key that occurs twice, is no plain text, or that no getter has asked for.
 std::optional<Error> wrong_key(const std::string& file, const YAML::Node& node, const std::string& path,
-                               const std::vector<std::string>& known) {
+                               const std::vector<std::string>& known, bool foreign) {
   std::vector<std::string_view> seen;
   for (const auto& entry : node) {
     if (!entry.first.IsScalar()) return mistake_at(file, entry.first, path, "a key must be a plain word");
@@ -159,7 +160,7 @@ std::optional<Error> wrong_key(const std::string& file, const YAML::Node& node, 
       return mistake_at(file, entry.first, path, "the key " + in_quotes(key) + " occurs twice");
     }
     seen.push_back(key);
-    if (std::find(known.begin(), known.end(), key) != known.end()) continue;
+    if (foreign || std::find(known.begin(), known.end(), key) != known.end()) continue;
     const std::vector<std::string_view> words(known.begin(), known.end());
     const std::string_view near = nearest_word(key, words);
     const std::string hint = near.empty() ? "known keys: " + joined(words) : "did you mean " + in_quotes(near) + "?";
@@ -170,6 +171,9 @@ std::optional<Error> wrong_key(const std::string& file, const YAML::Node& node, 
 
 /// A scalar with a value in it. (A plain, unquoted "~" or nothing at all is YAML's null.)
 bool has_text(const YAML::Node& node) { return node.IsScalar() && !node.Scalar().empty(); }
+
+/// Nothing, `null` or `""`.
+bool is_empty(const YAML::Node& node) { return node.IsNull() || (node.IsScalar() && node.Scalar().empty()); }
 
 }  // namespace
 
@@ -228,9 +232,11 @@ void Config::complain(std::string_view key, std::string what) {
       mistake_at(file_->name, entry ? entry->key : mapping_->node, mapping_->path_to(key), std::move(what));
 }
 
+void Config::tolerate_others() { file_->foreign = true; }
+
 void Config::text(std::string_view key, std::string& out) {
   const auto node = mapping_->ask(key);
-  if (!node) return;
+  if (!node || (file_->foreign && is_empty(*node))) return;
   if (!has_text(*node)) return complain(key, "expected a text, got " + kind_of(*node));
   out = node->Scalar();
 }
@@ -307,7 +313,7 @@ std::optional<std::size_t> Config::one_of(std::string_view key, const std::vecto
 
 std::optional<Config> Config::section(std::string_view key) {
   const auto node = mapping_->ask(key);
-  if (!node) return std::nullopt;
+  if (!node || (file_->foreign && is_empty(*node))) return std::nullopt;
   if (!node->IsMap()) {
     complain(key, "expected \"key: value\" pairs, got " + kind_of(*node));
     return std::nullopt;
@@ -318,7 +324,7 @@ std::optional<Config> Config::section(std::string_view key) {
 std::vector<Config> Config::sections(std::string_view key) {
   std::vector<Config> list;
   const auto node = mapping_->ask(key);
-  if (!node) return list;
+  if (!node || (file_->foreign && is_empty(*node))) return list;
   if (!node->IsSequence()) {
     complain(key, "expected a list, got " + kind_of(*node));
     return list;
@@ -335,7 +341,7 @@ std::vector<Config> Config::sections(std::string_view key) {
 Result<void> Config::finish() {
   for (const auto& mapping : file_->mappings) {
     if (!mapping->node.IsMap()) continue;
-    if (auto wrong = wrong_key(file_->name, mapping->node, mapping->path, mapping->known))
+    if (auto wrong = wrong_key(file_->name, mapping->node, mapping->path, mapping->known, file_->foreign))
       return Failure(std::move(*wrong));
   }
   if (file_->mistake) return Failure(*file_->mistake);

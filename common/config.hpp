@@ -96,6 +96,10 @@ class Config {
   /// A list of mappings; empty when the key is absent.
   [[nodiscard]] std::vector<Config> sections(std::string_view key);
 
+  /// For files of other programs, which have keys that are not ours to know: from now on, in the whole file, a key that no
+  /// getter asks for is no mistake, and one without a value is as good as absent.
+  void tolerate_others();
+
   /// The caller's own complaint about a key's value (or about the mapping itself: an empty key).
   void complain(std::string_view key, std::string what);
 

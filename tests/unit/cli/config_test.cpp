@@ -193,6 +193,24 @@ TEST(Config, ReportsTheUnknownKeyRatherThanTheMissingOne) {
   EXPECT_EQ(done.error().message(), "f:1: unknown key \"imags\", did you mean \"images\"?");
 }
 
+TEST(Config, ToleratesWhatOtherProgramsFilesHold) {
+  auto config = Config::parse("extra: {x: [1]}\nempty: \"\"\nnothing:\nlist: null\ninside: {more: 1, text: a}\nname: [b]\n", "f");
+  ASSERT_TRUE(config);
+  config->tolerate_others();
+  std::string text = "default";
+  config->text("empty", text);
+  config->text("nothing", text);
+  EXPECT_EQ(text, "default");
+  EXPECT_TRUE(config->sections("list").empty());
+  EXPECT_FALSE(config->section("nothing"));
+  config->section("inside")->text("text", text);
+  EXPECT_EQ(text, "a");
+  config->text("name", text);
+  const auto done = config->finish();
+  ASSERT_FALSE(done) << "what is asked for has to be what it should be";
+  EXPECT_EQ(done.error().message(), "f:6: name: expected a text, got a list");
+}
+
 TEST(Config, KeepsTheCallersComplaint) {
   auto config = Config::parse("a: 1\n\nb: 2\n", "f");
   ASSERT_TRUE(config);
