@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <compare>
 #include <string>
 #include <string_view>
@@ -20,6 +21,9 @@ struct CriuCommand {
   std::vector<std::string> environment;  ///< NAME=value, in addition to our own
   std::string output;                    ///< the file that takes stdout and stderr
   std::string log;                       ///< CRIU's log, for people and for error lines
+  /// Its work is done elsewhere, and this only waits for the answer: ended early when the round is over before its member
+  /// has come.
+  bool remote = false;
   int pod_fd = -1;                       ///< handed to the child as descriptor kPodFd; -1: none. Borrowed.
 };
 
@@ -35,6 +39,7 @@ struct RoundContext {
   std::string hook;        ///< absolute path of lockstep-hook
   std::string socket_dir;  ///< where it finds the agents' sockets
   std::string broker;      ///< for a hook that finds no agent beside it
+  std::chrono::milliseconds longest{};  ///< when the round's last deadline will have passed
 };
 
 [[nodiscard]] CriuCommand dump_command(const RoundContext& context, const GroupMember& member, pid_t pid,

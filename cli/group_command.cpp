@@ -46,9 +46,10 @@ PlannedCommands own_commands(const RoundContext& context, Operation operation, c
   // What Podman imports has no folder yet.
   plan.folder = operation == Operation::restore && !ready.archive.empty() ? ready.unpacked.path() : ready.work;
   plan.environment = {"LOCKSTEP_ROUND=" + context.round.value, "LOCKSTEP_GROUP=" + context.group.value,
-                      "LOCKSTEP_MEMBER=" + member.id.value, "LOCKSTEP_OPERATION=" + std::string(to_string(operation)),
-                      "LOCKSTEP_IMAGES=" + ready.images};
-  if (operation == Operation::dump) plan.environment.push_back("LOCKSTEP_PID=" + std::to_string(ready.pid));
+                      "LOCKSTEP_MEMBER=" + member.id.value, "LOCKSTEP_OPERATION=" + std::string(to_string(operation))};
+  // A member on another node has neither here.
+  if (!ready.images.empty()) plan.environment.push_back("LOCKSTEP_IMAGES=" + ready.images);
+  if (operation == Operation::dump && ready.pid != 0) plan.environment.push_back("LOCKSTEP_PID=" + std::to_string(ready.pid));
   return plan;
 }
 
@@ -64,6 +65,10 @@ void make_room(RoundPlan& plan) {
   plan.open.deadlines.commit_ms += static_cast<std::uint32_t>(frozen.count());
 }
 
+milliseconds sum(const Deadlines& limits) {
+  return milliseconds(std::int64_t{limits.prepare_ms} + limits.lock_ms + limits.commit_ms + limits.finish_ms);
+}
+
 RoundPlan make_plan(Operation operation, const GroupOptions& options, const GroupFile& group,
                     const Preflight& preflight, const std::string& broker, RoundId round) {
   RoundPlan plan{std::move(round), group.group, {}, {}};
@@ -72,25 +77,34 @@ RoundPlan make_plan(Operation operation, const GroupOptions& options, const Grou
   plan.open.deadlines = group.deadlines;
   plan.open.lease_ms = group.lease_ms;
   plan.open.policy = group.policy;
-  const RoundContext context{plan.round, plan.group, preflight.hook, group.socket_dir, broker};
-  for (const ReadyMember& ready : preflight.members) {
+  RoundContext context{plan.round, plan.group, preflight.hook, group.socket_dir, broker};
+  for (const ReadyMember& ready : preflight.members) plan.own_commands.push_back(own_commands(context, operation, ready));
+  make_room(plan);
+  context.longest = sum(plan.open.deadlines);
+  for (std::size_t i = 0; i < preflight.members.size(); ++i) {
+    const ReadyMember& ready = preflight.members[i];
     const MemberDriver& driver = driver_of(*ready.member);
-    plan.own_commands.push_back(own_commands(context, operation, ready));
     plan.open.members.push_back(RoundMember{ready.member->id, ready.pod, ready.netns_path, ready.container,
                                             ready.member->policy,
-                                            any(plan.own_commands.back().commands, CommandMoment::frozen)});
+                                            any(plan.own_commands[i].commands, CommandMoment::frozen)});
     plan.commands.push_back(operation == Operation::dump ? driver.dump(context, ready, options.leave_running)
                                                          : driver.restore(context, ready));
     auto& argv = plan.commands.back().argv;
     argv.insert(argv.end(), ready.more_options.begin(), ready.more_options.end());
   }
-  make_room(plan);
   return plan;
 }
+
+bool is_remote(const ReadyMember& ready) { return !ready.node.empty(); }
 
 /// A committed checkpoint has to be one consistent cut; that is looked up in the images, not believed.
 void prove(const Preflight& preflight, Report& report) {
   if (verdict_of(report) != RoundVerdict::committed) return;
+  if (std::ranges::any_of(preflight.members, is_remote)) {
+    report.notes.push_back("not proved to be one consistent cut: the archives are on the members' nodes; copy them here, "
+                           "and `lockstep verify` proves it");
+    return;
+  }
   std::vector<std::string> folders;
   for (const ReadyMember& ready : preflight.members) folders.push_back(ready.images);
   const auto cut = verify_images(folders);
@@ -103,7 +117,8 @@ RoundPatience patience_with(const Preflight& preflight) {
   constexpr milliseconds kArchive{3'600'000};
   RoundPatience patience;
   const bool exports = std::ranges::any_of(preflight.members, [](const auto& ready) { return !ready.archive.empty(); });
-  if (exports) patience.criu_after_round = kArchive;
+  const bool remote = std::ranges::any_of(preflight.members, is_remote);
+  if (exports || remote) patience.archive = kArchive;
   return patience;
 }
 
@@ -140,6 +155,8 @@ Result<Report> run_round(Operation operation, BrokerClient& broker, const RoundP
     MemberReport member{
         ready.archive.empty() ? ready.images : ready.archive, plan.commands[i].log, 0, report.outcome.runs[i], {}};
     if (operation == Operation::dump) member.pid = ready.pid;
+    member.node = ready.node;
+    if (member.run.ok()) member.archives = driver_of(*ready.member).archives(ready);
     if (auto times = read_criu_stats(ready.work, operation); times && member.run.ok()) member.times = *times;
     report.members.push_back(std::move(member));
   }
@@ -162,9 +179,23 @@ Result<Preflight> preflight_of(Operation operation, const GroupFile& group, bool
   return preflight;
 }
 
-Result<Report> run_command(Operation operation, const GroupOptions& options) {
+/// The kubelet ends no container. That all run on is then implied; that some do, and others don't, has to be wanted by nobody.
+Result<bool> runs_on(Operation operation, const GroupOptions& options, const GroupFile& group) {
+  const auto by_kubelet = [](const GroupMember& member) { return member.driver == Driver::kubelet; };
+  const auto count = std::ranges::count_if(group.members, by_kubelet);
+  if (operation == Operation::restore || options.leave_running || count == 0) return options.leave_running;
+  if (static_cast<std::size_t>(count) == group.members.size()) return true;
+  return fail(ErrorCode::invalid, group.path,
+              "the kubelet leaves its containers running, and the other members would be ended: use --leave-running");
+}
+
+Result<Report> run_command(Operation operation, GroupOptions options) {
   const auto group = load_group_file(options.file);
   if (!group) return Failure(group.error());
+  const auto leave_running = runs_on(operation, options, *group);
+  if (!leave_running) return Failure(leave_running.error());
+  const bool implied = *leave_running != options.leave_running;
+  options.leave_running = *leave_running;
   const auto address = broker_address(options.broker, &*group);
   if (!address) return Failure(address.error());
   const auto key = broker_key(*address, options.key, &*group);
@@ -184,6 +215,7 @@ Result<Report> run_command(Operation operation, const GroupOptions& options) {
 
   Display display(Display::mode_for(STDERR_FILENO, options.quiet, group->members.size()), STDERR_FILENO);
   for (const auto& warning : preflight->warnings) display.note("warning: " + warning);
+  if (implied) display.note("all containers run on, as with --leave-running: the kubelet ends none");
   const RoundPlan plan = make_plan(operation, options, *group, *preflight, address->broker, std::move(*round));
   return run_round(operation, *broker, plan, *preflight, display, *signals);
 }

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "cli/images_archive.hpp"
+#include "cli/kubernetes/names.hpp"
 #include "common/broker_connection.hpp"
 #include "common/config.hpp"
 #include "common/endpoints.hpp"
@@ -92,9 +93,19 @@ void read_options(Config& config, std::string_view key, std::span<const std::str
   options.insert(options.end(), more.begin(), more.end());
 }
 
+void read_kubernetes(Config& config, const std::filesystem::path& folder, KubernetesSettings& settings) {
+  auto section = config.section("kubernetes");
+  if (!section) return;
+  section->text("kubeconfig", settings.kubeconfig);
+  settings.kubeconfig = absolute(folder, settings.kubeconfig);
+  section->text("context", settings.context);
+}
+
 /// The same keys for the group and for a member.
 void read_driver(Config& config, const std::filesystem::path& folder, GroupMember& member) {
-  config.choice("driver", member.driver, {{"criu", Driver::criu}, {"podman", Driver::podman}});
+  config.choice("driver", member.driver,
+                {{"criu", Driver::criu}, {"podman", Driver::podman}, {"kubelet", Driver::kubelet}});
+  read_kubernetes(config, folder, member.kubernetes);
   read_command(config, "criu", folder, member.criu);
   read_options(config, "criu_options", kOwnOptions, member.criu_options);
   read_command(config, "podman", folder, member.podman);
@@ -188,6 +199,16 @@ void read_tree(Config& config, const std::filesystem::path& folder, GroupMember&
   for (auto* path : {&member.pidfile, &member.images, &member.pod}) *path = absolute(folder, *path);
 }
 
+/// Keys of another driver: known, so that the complaint can say more.
+void refuse_keys(Config& config, std::initializer_list<std::string_view> keys, const std::string& why) {
+  for (const std::string_view key : keys) {
+    std::string unused;
+    if (!config.has(key)) continue;
+    config.text(key, unused);
+    config.complain(key, why);
+  }
+}
+
 /// A container of Podman's. Its images have their place, unless they are to be exported.
 void read_container(Config& config, const std::filesystem::path& folder, GroupMember& member) {
   config.require("container");
@@ -195,11 +216,7 @@ void read_container(Config& config, const std::filesystem::path& folder, GroupMe
   if (!member.container.empty() && !is_valid_name(member.container)) {
     config.complain("container", "expected a container's name or id");
   }
-  for (const std::string_view key : {"pid", "pidfile"}) {
-    std::string unused;
-    config.text(key, unused);
-    if (config.has(key)) config.complain(key, "is for \"driver: criu\"; Podman knows its container's process");
-  }
+  refuse_keys(config, {"pid", "pidfile"}, "is for \"driver: criu\"; Podman knows its container's process");
   config.text("images", member.images);
   member.images = absolute(folder, member.images);
   if (!member.images.empty() && compression_of(member.images).empty()) {
@@ -216,14 +233,30 @@ void read_container(Config& config, const std::filesystem::path& folder, GroupMe
   }
 }
 
+/// A container of a Pod, somewhere in a cluster.
+void read_kubelet(Config& config, GroupMember& member) {
+  const auto name = [&](std::string_view key, std::string& out, bool (*valid)(std::string_view), const char* what) {
+    config.text(key, out);
+    if (!out.empty() && !valid(out)) config.complain(key, std::string("\"") + out + "\" is no name of a " + what);
+  };
+  config.require("pod");
+  config.require("container");
+  name("namespace", member.ns, is_dns_label, "namespace: up to 63 lower-case letters, digits and hyphens");
+  name("pod", member.pod, is_dns_subdomain, "pod: lower-case letters, digits, hyphens and dots");
+  name("container", member.container, is_dns_label, "container: up to 63 lower-case letters, digits and hyphens");
+  name("node", member.node, is_dns_subdomain, "node: lower-case letters, digits, hyphens and dots");
+  refuse_keys(config, {"pid", "pidfile"}, "is for \"driver: criu\"; the node's runtime knows its container's process");
+  refuse_keys(config, {"images"}, "is for other drivers: the kubelet chooses the archive, on its node, and says which");
+}
+
 GroupMember read_member(Config& config, const std::filesystem::path& folder, const GroupMember& defaults) {
   GroupMember member = defaults;
   read_name(config, "id", member.id.value);
   read_driver(config, folder, member);
-  if (member.driver == Driver::podman) {
-    read_container(config, folder, member);
-  } else {
-    read_tree(config, folder, member);
+  switch (member.driver) {
+    case Driver::criu: read_tree(config, folder, member); break;
+    case Driver::podman: read_container(config, folder, member); break;
+    case Driver::kubelet: read_kubelet(config, member); break;
   }
   read_policy(config, member.policy);
   read_commands(config, folder, member.commands);
@@ -250,6 +283,9 @@ void check_distinct(std::vector<Config>& configs, std::vector<GroupMember>& memb
     claim(configs[i], "id", member.id.value, "#" + std::to_string(i));
     claim(configs[i], "images", member.images, member.id.value);
     if (member.driver == Driver::podman) claim(configs[i], "container", member.container, member.id.value);
+    if (member.driver == Driver::kubelet) {
+      claim(configs[i], "container", member.ns + "/" + member.pod + "/" + member.container, member.id.value);
+    }
     claim(configs[i], "pidfile", member.pidfile, member.id.value);
     if (member.pid) claim(configs[i], "pid", std::to_string(*member.pid), member.id.value);
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cli/commands/member_command.hpp"
+#include "cli/kubernetes/kubeconfig.hpp"
 #include "common/ids.hpp"
 #include "common/result.hpp"
 #include "schemas/messages.hpp"
@@ -17,7 +18,7 @@
 namespace lockstep::cli {
 
 /// What dumps and restores a member (member_driver.hpp).
-enum class Driver : std::uint8_t { criu, podman };
+enum class Driver : std::uint8_t { criu, podman, kubelet };
 
 /// One member as the file names it, with the group's defaults filled in and every path made absolute.
 struct GroupMember {
@@ -26,12 +27,16 @@ struct GroupMember {
   std::optional<pid_t> pid;  ///< criu: either this
   std::string pidfile;       ///< or this
   std::string images;        ///< criu: a folder. podman: an archive; empty: Podman's own folder for the container
-  std::string pod;           ///< to restore into. criu: a namespace; empty: the one it was dumped from. podman: a pod
-  std::string container;     ///< criu: its id, may be empty. podman: its name or id
+  std::string pod;           ///< to restore into. criu: a namespace; empty: the one it was dumped from. podman: a pod.
+                             ///< kubelet: the name of the Pod that it is in
+  std::string container;     ///< criu: its id, may be empty. podman: its name or id. kubelet: its name in the Pod
+  std::string ns;            ///< kubelet: the Pod's namespace; empty: the kubeconfig's, or the pod's that we are in
+  std::string node;          ///< kubelet: where the Pod has to be; empty: wherever it is
   std::vector<std::string> criu;            ///< the command: a program and its first arguments; never empty
   std::vector<std::string> criu_options;    ///< the group's, then its own
   std::vector<std::string> podman;          ///< the command; never empty
   std::vector<std::string> podman_options;  ///< of `container checkpoint` and `container restore`
+  KubernetesSettings kubernetes;            ///< the way to the API server
   ConnectionPolicy policy;                  ///< what it says itself; the rest is the group's
   std::vector<MemberCommand> commands;
 };

@@ -90,6 +90,7 @@ Result<std::vector<std::string>> stale_files(Operation operation, const ReadyMem
 
 Result<void> clear_images(Operation operation, const std::vector<ReadyMember>& members) {
   for (const ReadyMember& ready : members) {
+    if (ready.images.empty()) continue;  // they are on its node
     if (operation == Operation::restore) {
       if (auto parked = park_tracking_images(ready); !parked) return fail_from(parked.error(), the_member(ready));
     }

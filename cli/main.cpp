@@ -6,6 +6,7 @@
 #include "cli/exit_code.hpp"
 #include "cli/group_command.hpp"
 #include "cli/keys_command.hpp"
+#include "cli/kubernetes/kubelet_request.hpp"
 #include "cli/locks_command.hpp"
 #include "cli/machine/doctor_command.hpp"
 #include "cli/machine/setup_command.hpp"
@@ -296,6 +297,19 @@ CLI::App* add_doctor(CLI::App& app, DoctorOptions& options) {
   return command;
 }
 
+/// Started by `checkpoint` alone; in no help.
+CLI::App* add_kubelet_request(CLI::App& app, KubeletRequest& request, std::int64_t& seconds) {
+  CLI::App* command = app.add_subcommand(kKubeletCommand, "Ask a kubelet for one container's checkpoint")->group("");
+  command->add_option("--kubeconfig", request.kubernetes.kubeconfig);
+  command->add_option("--context", request.kubernetes.context);
+  command->add_option("--namespace", request.name.ns)->required();
+  command->add_option("--pod", request.name.pod)->required();
+  command->add_option("--container", request.name.container)->required();
+  command->add_option("--node", request.node)->required();
+  command->add_option("--timeout", seconds)->required()->check(CLI::Range(1, 86'400));
+  return command;
+}
+
 int run(int argc, char** argv) {
   CLI::App app(kDescription, "lockstep");
   app.set_version_flag("--version", "lockstep " LOCKSTEP_VERSION);
@@ -337,6 +351,9 @@ int run(int argc, char** argv) {
   const KeysCommands keys = add_keys(app, keys_options);
   SetupOptions setup_options;
   DoctorOptions doctor_options;
+  KubeletRequest kubelet_request;
+  std::int64_t kubelet_seconds = 0;
+  auto* kubelet = add_kubelet_request(app, kubelet_request, kubelet_seconds);
   auto* setup = add_setup(app, setup_options);
   auto* doctor = add_doctor(app, doctor_options);
 
@@ -356,6 +373,10 @@ int run(int argc, char** argv) {
   if (keys.add->parsed()) return run_keys_add(keys_options);
   if (keys.list->parsed()) return run_keys_list(keys_options);
   if (keys.all->parsed()) return run_keys_revoke(keys_options);
+  if (kubelet->parsed()) {
+    kubelet_request.timeout = std::chrono::seconds(kubelet_seconds);
+    return run_kubelet_request(kubelet_request);
+  }
   if (setup->parsed()) return run_setup_command(setup_options);
   if (doctor->parsed()) return run_doctor_command(doctor_options);
   if (graph->parsed()) return run_connections_command(connections);

@@ -12,6 +12,7 @@
 
 #include "cli/criu_driver.hpp"
 #include "cli/files.hpp"
+#include "cli/kubernetes/kubelet_driver.hpp"
 #include "cli/podman_driver.hpp"
 #include "common/netns.hpp"
 #include "schemas/codec.hpp"
@@ -31,8 +32,9 @@ Failure host_network(const MemberId& id) {
 const MemberDriver& driver_of(const GroupMember& member) {
   static const CriuDriver criu;
   static const PodmanDriver podman;
-  if (member.driver == Driver::podman) return podman;
-  return criu;
+  static const KubeletDriver kubelet;
+  if (member.driver == Driver::kubelet) return kubelet;
+  return member.driver == Driver::podman ? static_cast<const MemberDriver&>(podman) : criu;
 }
 
 Failure bad_member(const MemberId& id, std::string why, ErrorCode code) {

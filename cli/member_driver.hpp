@@ -1,5 +1,5 @@
-/// How one member is found, dumped and restored: by CRIU itself (criu_driver.hpp), or through the program that runs its
-/// container (podman_driver.hpp). Whatever starts CRIU, its hook is what takes part in the round; drivers say what is
+/// How one member is found, dumped and restored: by CRIU itself (criu_driver.hpp), through the program that runs its
+/// container (podman_driver.hpp), or through its node's kubelet (kubernetes/kubelet_driver.hpp). Whatever starts CRIU, its hook is what takes part in the round; drivers say what is
 /// to be started for it, where its images and its log are, and what has become of the tree.
 #pragma once
 
@@ -24,17 +24,19 @@ namespace lockstep::cli {
 /// A member of which all is known that its driver needs.
 struct ReadyMember {
   const GroupMember* member = nullptr;  ///< in the GroupFile, which outlives this
-  pid_t pid = 0;                        ///< dump: the root task. Restore: the one it had, as the host saw it
+  pid_t pid = 0;                        ///< dump: the root task; 0: not on this machine. Restore: the one it had, as the host saw it
   Fd root;                              ///< dump: its pidfd
   std::string container;                ///< its id, or the beginning of it; empty where it is in none
   std::string container_name;           ///< restore from an archive: the name that it comes back under
   PodId pod;                            ///< dump: where it lives. Restore: where it shall live
   Fd netns;                             ///< restore: that namespace
   std::string netns_path;               ///< restore: a path to it
-  std::string images;                   ///< the folder with CRIU's images; may be one that is unpacked for reading only
+  std::string ns;                       ///< kubelet: the namespace of its Pod
+  std::string node;                     ///< kubelet: where it runs; empty: here
+  std::string images;                   ///< the folder with CRIU's images; may be one that is unpacked for reading only. Empty: on its node
   std::string work;                     ///< the folder with CRIU's log and statistics
   std::string archive;                  ///< the file that the checkpoint is exported to or restored from; or empty
-  TempFolder unpacked;                  ///< restore: what of the archive had to be read before it
+  TempFolder unpacked;                  ///< restore: what of the archive had to be read before it. kubelet: `work`
   std::string target_pod;               ///< restore: how the driver calls the pod, where its command has to name it
   std::optional<Record> record;         ///< restore: out of the images folder
   std::vector<Finding> findings;        ///< dump: what was seen in its tree (tree_check.hpp)
@@ -65,6 +67,9 @@ class MemberDriver {
 
   /// The root task that a restore has brought back, as the host sees it; not_found when there is none.
   [[nodiscard]] virtual Result<pid_t> restored_pid(const ReadyMember& ready) const = 0;
+
+  /// Of a dump that has succeeded: the archives that it has made on the member's node, where that is another machine.
+  [[nodiscard]] virtual std::vector<std::string> archives(const ReadyMember& /*ready*/) const { return {}; }
 };
 
 [[nodiscard]] const MemberDriver& driver_of(const GroupMember& member);

@@ -18,8 +18,11 @@ namespace {
 
 std::string the_member(const MemberId& id) { return "member \"" + id.value + "\""; }
 
-/// What both operations need: root, and where CRIU is started by us, CRIU and the hook.
+/// What both operations need: root, and where CRIU is started by us, CRIU and the hook. Kubelets need nothing here.
 Result<Preflight> check_tools(const GroupFile& group) {
+  const bool all_remote =
+      std::ranges::all_of(group.members, [](const auto& each) { return each.driver == Driver::kubelet; });
+  if (all_remote) return Preflight{};
   if (::geteuid() != 0) return fail(ErrorCode::invalid, "not root", "CRIU needs all capabilities; run as root");
   Preflight preflight;
   const bool by_criu = std::ranges::any_of(group.members, [](const auto& each) { return each.driver == Driver::criu; });
@@ -109,15 +112,15 @@ Result<Preflight> preflight_checkpoint(const GroupFile& group) {
   if (!preflight) return preflight;
   const auto machine = this_machine();
   if (!machine) return Failure(machine.error());
-  std::map<pid_t, MemberId> taken;
+  std::map<std::string, MemberId> taken;
   for (const GroupMember& member : group.members) {
     auto ready = driver_of(member).find_tree(member, *machine);
     if (!ready) return Failure(ready.error());
-    const auto [other, fresh] = taken.emplace(ready->pid, member.id);
+    const std::string what =
+        ready->pid != 0 ? "root process (" + std::to_string(ready->pid) + ")" : "container (" + ready->container + ")";
+    const auto [other, fresh] = taken.emplace(what, member.id);
     if (!fresh) {
-      return bad_member(
-          member.id, "has the same root process (" + std::to_string(ready->pid) + ") as " + the_member(other->second),
-          ErrorCode::conflict);
+      return bad_member(member.id, "has the same " + what + " as " + the_member(other->second), ErrorCode::conflict);
     }
     preflight->members.push_back(std::move(*ready));
   }

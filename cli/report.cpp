@@ -53,7 +53,8 @@ std::string failures_text(const Report& report) {
     if (member.run.ok()) continue;
     const bool brief = only_followed(status, status.members[i]);
     text += "member \"" + status.members[i].id.value + "\": criu ended " +
-            (brief ? "with the round" : "with an error") + "; its log is " + member.log + "\n";
+            (brief ? "with the round" : "with an error") +
+            (member.log.empty() ? " on node " + member.node : "; its log is " + member.log) + "\n";
     if (!brief && !member.run.detail.empty()) text += indented(printable(member.run.detail)) + "\n";
   }
   return text;
@@ -98,6 +99,18 @@ std::string findings_text(const Report& report) {
     std::string added;
     for (const std::string& word : finding.options) added += (added.empty() ? "added " : " ") + word;
     text += "member " + member.value + ": " + (added.empty() ? "" : added + ": ") + printable(finding.text()) + "\n";
+  }
+  return text.empty() ? text : "\n" + text;
+}
+
+std::string archives_text(const Report& report) {
+  std::string text;
+  for (std::size_t i = 0; i < report.members.size(); ++i) {
+    const MemberReport& member = report.members[i];
+    for (const std::string& archive : member.archives) {
+      text += "member " + report.outcome.status.members[i].id.value + ": node " + member.node + ": " +
+              printable(archive) + "\n";
+    }
   }
   return text.empty() ? text : "\n" + text;
 }
@@ -168,7 +181,7 @@ std::string report_text(const Report& report, const TimelineStyle& style) {
     text += "\n" + connections;
   }
   if (!report.proof.empty()) text += "\n" + printable(report.proof) + "\n";
-  text += findings_text(report);
+  text += archives_text(report) + findings_text(report);
   if (!report.notes.empty()) text += "\n";
   for (const auto& note : report.notes) text += printable(note) + "\n";
   return text + "\n" + verdict_line(report) + "\n";

@@ -26,6 +26,8 @@ struct MemberReport {
   pid_t pid = 0;  ///< dump: the dumped root task. Restore: the restored one, 0 when there is none
   MemberRun run;
   CriuTimes times;  ///< empty where CRIU has left none
+  std::string node = {};                   ///< empty: this machine
+  std::vector<std::string> archives = {};  ///< on that node
 };
 
 struct Report {

@@ -46,7 +46,7 @@ Json criu_json(const MemberReport& member) {
   if (run.exit)
     json[run.exit->signal == 0 ? "exit_code" : "signal"] = run.exit->signal == 0 ? run.exit->code : run.exit->signal;
   json["detail"] = text_or_null(run.detail);
-  json["log"] = member.log;
+  json["log"] = text_or_null(member.log);
   json["times"] = times_json(member.times);
   return json;
 }
@@ -106,7 +106,9 @@ Json member_json(Operation operation, const MemberStatus& status) {
 Json member_json(Operation operation, const MemberStatus& status, const MemberReport& member) {
   Json json = member_json(operation, status);
   json["pid"] = member.pid == 0 ? Json(nullptr) : Json(member.pid);
-  json["images"] = member.images;
+  json["images"] = text_or_null(member.images);
+  json["node"] = text_or_null(member.node);
+  json["archives"] = member.archives;
   json["criu"] = criu_json(member);
   return json;
 }
@@ -235,7 +237,7 @@ std::string round_json(const Message& answer) {
 std::string preflight_json(const Preflight& preflight, int exit_code) {
   Json json = {{"ok", exit_code == 0}, {"exit_code", exit_code}, {"warnings", preflight.warnings}, {"members", Json::array()}};
   for (const ReadyMember& ready : preflight.members) {
-    Json member = {{"id", ready.member->id.value}, {"pid", ready.pid}, {"ok", !any_fatal(ready.findings)},
+    Json member = {{"id", ready.member->id.value}, {"pid", ready.pid == 0 ? Json(nullptr) : Json(ready.pid)}, {"ok", !any_fatal(ready.findings)},
                    {"options", ready.more_options}, {"findings", Json::array()}};
     for (const Finding& finding : ready.findings) member["findings"].push_back(finding_json(finding));
     json["members"].push_back(std::move(member));

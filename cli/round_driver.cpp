@@ -202,6 +202,17 @@ void RoundDriver::terminate(const std::string& why) {
   }
 }
 
+/// Nothing is lost with them: should the request get through to a runtime yet, its hook is turned away. Those of members
+/// that have come are left alone, since a CRIU that is ended from outside may spoil what it dumps.
+void RoundDriver::end_unheard() {
+  if (unheard_ended_) return;
+  unheard_ended_ = true;
+  for (std::size_t i = 0; i < processes_.size(); ++i) {
+    const bool heard = status_.members[i].phases[0].arrived_us >= 0;
+    if (processes_[i] && plan_.commands[i].remote && !heard) processes_[i]->signal_group(SIGTERM);
+  }
+}
+
 // --- the broker -----------------------------------------------------------------------------------------------------
 
 Message RoundDriver::message(Body body, const MemberId& member) const {
@@ -299,8 +310,11 @@ void RoundDriver::on_time() {
   if (only_criu && !waiting_since_) waiting_since_ = now;
   // A round that is over has been decided everywhere. Without a broker a member that has voted waits for its verdict as
   // long as its hook does: to end its CRIU would be to decide for the broker.
-  const milliseconds patience = patience_.criu_after_round + (round_over() ? milliseconds(0) : kLongestDoubt);
+  const milliseconds more = round_over() ? milliseconds(0) : kLongestDoubt;
+  const milliseconds packing = status_.state == RoundState::aborted ? milliseconds(0) : patience_.archive;
+  const milliseconds patience = patience_.criu_after_round + packing + more;
   if (waiting_since_ && now - *waiting_since_ > patience) terminate("the round is over and criu is not");
+  if (waiting_since_ && round_over() && now - *waiting_since_ > patience_.remote_unheard) end_unheard();
   if (terminated_ && now - *terminated_ > patience_.criu_after_term) {
     for (const auto& process : processes_) {
       if (process) process->signal_group(SIGKILL);
@@ -345,7 +359,7 @@ bool RoundDriver::finished() const {
   if (!all_ended()) return false;
   if (!lost_.empty()) return true;
   if (round_over() && unanswered_.empty()) return true;
-  return elapsed() > longest_round() + 2 * patience_.criu_after_round;
+  return elapsed() > longest_round() + 2 * (patience_.criu_after_round + patience_.archive);
 }
 
 }  // namespace lockstep::cli

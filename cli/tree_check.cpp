@@ -80,9 +80,11 @@ Result<void> examine_trees(std::vector<ReadyMember>& members) {
   const ProcessList processes = list_processes();
   std::set<pid_t> all;
   for (const ReadyMember& ready : members) {
+    if (ready.pid == 0) continue;
     for (const pid_t pid : tree_of(processes, ready.pid)) all.insert(pid);
   }
   for (ReadyMember& ready : members) {
+    if (ready.pid == 0) continue;  // on another machine: its driver has said so
     const auto facts = scan_tree(processes, ready.pid, all);
     if (!facts) return fail_from(facts.error(), "member \"" + ready.member->id.value + "\"");
     ready.findings = examine(*facts, all_given(*ready.member));
@@ -106,7 +108,7 @@ Result<void> check_examined(const std::vector<ReadyMember>& members) {
 }
 
 Result<void> keep_options(const ReadyMember& ready) {
-  if (ready.member->driver == Driver::podman) return {};  // its images folder is not there yet
+  if (ready.member->driver != Driver::criu) return {};  // its images folder is not there yet, or on its node
   const std::string path = ready.images + "/" + std::string(kOptionsFile);
   std::string text;
   for (const std::string& option : options_of(ready.findings, true)) text += option + "\n";

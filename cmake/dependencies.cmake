@@ -5,6 +5,7 @@ find_package(spdlog REQUIRED)
 find_package(yaml-cpp REQUIRED)
 pkg_check_modules(zmq REQUIRED IMPORTED_TARGET libzmq)
 pkg_check_modules(sodium REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl>=7.88)
 pkg_check_modules(capng REQUIRED IMPORTED_TARGET libcap-ng)
 pkg_check_modules(nl REQUIRED IMPORTED_TARGET libnl-3.0 libnl-route-3.0 libnl-idiag-3.0 libnl-nf-3.0)
 # Header-only; its CMake package has another name in each Debian release.

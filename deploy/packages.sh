@@ -14,7 +14,7 @@ packages_of() {
       echo g++ cmake ninja-build pkg-config \
         libzmq3-dev cppzmq-dev libmsgpack-cxx-dev libspdlog-dev libexpected-dev libyaml-cpp-dev \
         libnl-3-dev libnl-route-3-dev libnl-idiag-3-dev libnl-nf-3-dev librapidcheck-dev nlohmann-json3-dev libcli11-dev \
-        libprotobuf-dev protobuf-compiler zlib1g-dev libsqlite3-dev libcap-ng-dev libsodium-dev libgtest-dev libgmock-dev libbenchmark-dev
+        libprotobuf-dev protobuf-compiler zlib1g-dev libsqlite3-dev libcurl4-openssl-dev libcap-ng-dev libsodium-dev libgtest-dev libgmock-dev libbenchmark-dev
       ;;
     run) echo iproute2 nftables iptables util-linux ;;
     criu) echo mmdebstrap ;; # only where the machine's own criu does not do
@@ -23,7 +23,8 @@ packages_of() {
     packages) echo dpkg-dev file mmdebstrap buildah runc man-db ;; # the .deb (CPack needs file), the images, a Debian
     podman) echo podman runc conmon netavark catatonit zstd ;; # without catatonit, no pod gets its first process
     kubernetes) # where kubectl comes from elsewhere, Debian's would be in its way
-      if command -v kubectl >/dev/null; then echo python3-yaml; else echo python3-yaml kubernetes-client; fi
+      echo python3 python3-yaml openssl # for the manifests' test, and for a stand-in of an API server
+      command -v kubectl >/dev/null || echo kubernetes-client
       ;;
     *) die "no set of packages is called '$1'; there are: $package_sets" ;;
   esac

@@ -269,6 +269,7 @@ std::string_view to_string(Severity severity) {
 }
 
 std::string Finding::text() const {
+  if (pid == 0) return what + "; " + remedy;
   return "process " + std::to_string(pid) + (process.empty() ? "" : " (" + process + ")") +
          (fd < 0 ? "" : ", descriptor " + std::to_string(fd)) + ": " + what + "; " + remedy;
 }

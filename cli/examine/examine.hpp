@@ -17,7 +17,7 @@ enum class Severity : std::uint8_t {
 
 struct Finding {
   Severity severity = Severity::note;
-  pid_t pid = 0;
+  pid_t pid = 0;        ///< 0: about the member, which is on another machine
   std::string process;  ///< its name
   int fd = -1;          ///< -1: not about one descriptor
   std::string what;

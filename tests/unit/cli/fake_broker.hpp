@@ -57,6 +57,7 @@ class FakeRound {
   bool publishes = false;       ///< tells news on PUB only; GetRound is not answered
   bool ignores_first_result = false;
   bool holds = false;           ///< wants the commands at the frozen point, until all members have reported
+  bool arrived = false;         ///< tells that all members have come
   bool forgets_times = false;   ///< tells of phases that have passed, until it aborts: as if restarted in between
 
  private:

@@ -109,6 +109,58 @@ TEST(GroupFile, NamesEveryMistakeInAContainer) {
   }
 }
 
+TEST(GroupFile, NamesContainersOfACluster) {
+  const auto group = parse(R"(
+group: shop
+driver: kubelet
+kubernetes: {kubeconfig: secrets/config, context: prod}
+members:
+  - {id: web, namespace: shop, pod: web-0, container: web, node: node-1.example, external: keep}
+  - {id: database, pod: database-0, container: redis, kubernetes: {kubeconfig: /k/other}}
+  - {id: old, driver: criu, pid: 42, images: old}
+)");
+  ASSERT_TRUE(group) << group.error().message();
+  const GroupMember& web = group->members[0];
+  EXPECT_EQ(web.driver, Driver::kubelet);
+  EXPECT_EQ(web.ns + "/" + web.pod + "/" + web.container, "shop/web-0/web");
+  EXPECT_EQ(web.node, "node-1.example");
+  EXPECT_EQ(web.kubernetes.kubeconfig, "/srv/demo/secrets/config");
+  EXPECT_EQ(web.kubernetes.context, "prod");
+  EXPECT_EQ(web.policy.external, ExternalPolicy::keep);
+  EXPECT_EQ(group->members[1].ns, "");
+  EXPECT_EQ(group->members[1].kubernetes.kubeconfig, "/k/other");
+  EXPECT_EQ(group->members[2].driver, Driver::criu);
+}
+
+TEST(GroupFile, NamesEveryMistakeInAContainerOfACluster) {
+  const std::vector<std::pair<std::string, std::string>> bad{
+      {"{id: a, container: c}", "members[0]: the key \"pod\" is missing"},
+      {"{id: a, pod: p}", "members[0]: the key \"container\" is missing"},
+      {"{id: a, pod: P, container: c}",
+       "members[0].pod: \"P\" is no name of a pod: lower-case letters, digits, hyphens and dots"},
+      {"{id: a, pod: ../p, container: c}",
+       "members[0].pod: \"../p\" is no name of a pod: lower-case letters, digits, hyphens and dots"},
+      {"{id: a, pod: p, container: c.d}",
+       "members[0].container: \"c.d\" is no name of a container: up to 63 lower-case letters, digits and hyphens"},
+      {"{id: a, pod: p, container: c, namespace: 'n?x'}",
+       "members[0].namespace: \"n?x\" is no name of a namespace: up to 63 lower-case letters, digits and hyphens"},
+      {"{id: a, pod: p, container: c, node: -n}",
+       "members[0].node: \"-n\" is no name of a node: lower-case letters, digits, hyphens and dots"},
+      {"{id: a, pod: p, container: c, pid: 4}",
+       "members[0].pid: is for \"driver: criu\"; the node's runtime knows its container's process"},
+      {"{id: a, pod: p, container: c, images: x}",
+       "members[0].images: is for other drivers: the kubelet chooses the archive, on its node, and says which"},
+      {"{id: a, pod: p, container: c}, {id: b, pod: p, container: c}",
+       "members[1].container: \"/p/c\" is also that of member \"a\""},
+      {"{id: a, pod: p, container: c, kubernetes: {token: x}}",
+       "members[0].kubernetes: unknown key \"token\", known keys: kubeconfig, context"},
+  };
+  for (const auto& [members, message] : bad) {
+    EXPECT_EQ(error_of("group: g\ndriver: kubelet\nmembers: [" + members + "]\n"), "group.yaml:3: " + message)
+        << members;
+  }
+}
+
 TEST(GroupFile, HasDefaults) {
   const auto group = parse("group: g\nmembers: [{id: a, pid: 1, images: a}]\n");
   ASSERT_TRUE(group) << group.error().message();

@@ -71,6 +71,36 @@ TEST(Report, NamesWhoAbortedARound) {
       << text;
 }
 
+/// A member on a node, with what its kubelet has said.
+Report remote_report() {
+  Report report = sample_report();
+  MemberReport& server = report.members[0];
+  server = {{}, {}, 0, server.run, {}, "node-1", {"/var/lib/kubelet/checkpoints/checkpoint-a_b-c.tar"}};
+  return report;
+}
+
+TEST(Report, NamesTheArchivesOnNodes) {
+  Report report = remote_report();
+  EXPECT_NE(report_text(report, {}).find("\nmember server: node node-1: /var/lib/kubelet/checkpoints/checkpoint-a_b-c.tar\n"),
+            std::string::npos);
+  report.members[0].run.exit = ProcessExit{1, 0};
+  report.members[0].run.detail = "lockstep: HTTP 500";
+  EXPECT_NE(report_text(report, {}).find("member \"server\": criu ended with an error on node node-1\n  lockstep: HTTP 500\n"),
+            std::string::npos);
+}
+
+TEST(ReportJson, NamesTheArchivesOnNodes) {
+  const Json json = Json::parse(report_json(remote_report()));
+  const Json& server = json["members"][0];
+  EXPECT_EQ(server["node"], "node-1");
+  EXPECT_EQ(server["archives"], Json::array({"/var/lib/kubelet/checkpoints/checkpoint-a_b-c.tar"}));
+  EXPECT_EQ(server["images"], nullptr);
+  EXPECT_EQ(server["pid"], nullptr);
+  EXPECT_EQ(server["criu"]["log"], nullptr);
+  EXPECT_EQ(json["members"][1]["node"], nullptr);
+  EXPECT_EQ(json["members"][1]["archives"], Json::array());
+}
+
 TEST(Report, VerdictsAndExitCodes) {
   Report report = sample_report();
   const auto verdict = [&] { return verdict_of(report.outcome); };

@@ -186,6 +186,30 @@ TEST_F(RoundDriverTest, EndsACriuThatOutlivesItsRound) {
   EXPECT_GE(outcome.runs[1].ended, 600ms);
 }
 
+TEST_F(RoundDriverTest, EndsRequestsThatNobodyHasHeardSoonAfterTheRound) {
+  round_.forgets_times = true;  // of the abort on: nobody has come
+  patience_.criu_after_round = 30s;
+  patience_.remote_unheard = 100ms;
+  add("a", "exit 1");
+  add("b", "sleep 60");
+  add("c", "sleep 1");
+  plan_.commands[1].remote = true;
+  const auto outcome = run();
+  EXPECT_EQ(outcome.runs[1].exit->signal, SIGTERM);
+  EXPECT_LT(outcome.runs[1].ended, 1s);
+  EXPECT_TRUE(outcome.runs[2].ok()) << "who runs on this machine is left alone";
+}
+
+TEST_F(RoundDriverTest, WaitsForRequestsWhoseMembersHaveCome) {
+  round_.arrived = true;
+  patience_.criu_after_round = 30s;
+  patience_.remote_unheard = 100ms;
+  add("a", "exit 1");
+  add("b", "sleep 1");
+  plan_.commands[1].remote = true;
+  EXPECT_TRUE(run().runs[1].ok());
+}
+
 TEST_F(RoundDriverTest, AbortsOnTheFirstSignalAndKillsOnTheSecond) {
   patience_.criu_after_round = 30s;
   add("a", "kill -INT " + std::to_string(::getpid()) + "; sleep 0.3; kill -TERM " + std::to_string(::getpid()) +
