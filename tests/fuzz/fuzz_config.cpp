@@ -1,7 +1,9 @@
-// Configuration in YAML. The first byte chooses whose: a group's, the broker's, an agent's, an entry of the allow-list.
+// Configuration in YAML. The first byte chooses whose: a group's, the broker's, an agent's, an entry of the allow-list, a
+// kubeconfig.
 #include "agent/agent_config.hpp"
 #include "broker/broker_config.hpp"
 #include "cli/group_file.hpp"
+#include "cli/kubernetes/kubeconfig.hpp"
 #include "common/key_files.hpp"
 #include "tests/fuzz/input.hpp"
 
@@ -10,7 +12,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Pieces input(fuzz::view_of(data, size));
   const std::uint8_t whose = input.byte();
   const std::string yaml(input.rest());
-  switch (whose % 4) {
+  switch (whose % 5) {
     case 0:
       if (const auto group = cli::parse_group_file(yaml, "group.yaml", "/folder")) {
         fuzz::expect(!group->members.empty() && group->members.size() <= cli::kMaxGroupMembers, "a group has members");
@@ -22,10 +24,18 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
       }
       break;
     case 2: (void)agent::parse_agent_config(yaml, "agent.yaml"); break;
-    default:
+    case 3:
       if (const auto entry = parse_key_entry(yaml, "allowed/name.yaml")) {
         fuzz::expect(is_key(entry->public_key) && entry->name == "name", "an entry has a key and its file's name");
         fuzz::expect((entry->role == KeyRole::agent) != entry->node.empty(), "an agent has a node, and nobody else");
+      }
+      break;
+    default:
+      if (const auto access = cli::parse_kubeconfig(yaml, "config", "/folder", {})) {
+        fuzz::expect(access->server.starts_with("https://") && access->server.find_first_of("@\r\n ") == std::string::npos,
+                     "a server has an address, and no password in it");
+        fuzz::expect(access->token.find_first_of("\r\n") == std::string::npos, "a token ends no header");
+        fuzz::expect(access->certificate.given() == access->key.given(), "a certificate has its key");
       }
       break;
   }

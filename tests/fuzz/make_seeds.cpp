@@ -256,6 +256,20 @@ void config_seeds() {
            " images: >\n  e\n}]\nexternal_allow: &x ['*']\ncriu: *x\n--- |\n two\n...\n");
 }
 
+void kubernetes_seeds() {
+  seed("config", "kubeconfig",
+       "\4current-context: c\ncontexts: [{name: c, context: {cluster: k, user: u, namespace: shop}}]\nclusters: [{name: k, cluster: "
+       "{server: 'https://h:6443/p', certificate-authority-data: LS0tLS1CRUdJTiBY}}]\nusers: [{name: u, user: {token: t, "
+       "client-certificate: a, client-key: b}}]\n");
+  seed("kubernetes", "pod",
+       std::string(1, '\0') +
+           R"({"kind":"Pod","metadata":{"uid":"u"},"spec":{"nodeName":"n","hostNetwork":false},"status":{"containerStatuses":[)"
+           R"({"name":"web","containerID":"containerd://0123abcd","state":{"running":{}}}]}})");
+  seed("kubernetes", "checkpoint", "\1{\"items\":[\"/var/lib/kubelet/checkpoints/checkpoint-a_b-c.tar\"]}");
+  seed("kubernetes", "status", "\2{\"kind\":\"Status\",\"message\":\"nodes is forbidden\"}");
+  seed("kubernetes", "text", "\206checkpointing of a/b/c failed (rpc error: code = Unimplemented)");
+}
+
 void text_seeds() {
   int number = 0;
   for (const char* text : {"10.0.0.0/8:8000-8100", "[fd00::]/16", "[fd00::7]:443", "*:53", "*", "::ffff:10.0.0.1",
@@ -277,6 +291,7 @@ int main(int argc, char** argv) {
   inet_diag_seeds();
   netfilter_seeds();
   config_seeds();
+  kubernetes_seeds();
   text_seeds();
   return 0;
 }
