@@ -27,7 +27,7 @@ NODE_CAPABILITIES = {"NET_ADMIN", "SYS_ADMIN", "SYS_PTRACE"}
 SIDECAR_CAPABILITIES = {"NET_ADMIN"}
 # Where the hook looks for agents, on the host, and how the Secrets are called that deploy/README.md makes.
 HOOK_SOCKETS = "/run/lockstep"
-SECRETS = {"lockstep-broker-key", "lockstep-allowed", "lockstep-node-keys"}
+SECRETS = {"lockstep-broker-key", "lockstep-allowed", "lockstep-node-keys", "lockstep-operator-key"}
 NODE = "node-1"
 
 
@@ -62,7 +62,8 @@ def named(objects, kind, name):
 
 
 def pods(objects):
-    return {one["metadata"]["name"]: one["spec"]["template"] for one in objects if one["kind"] in ("Deployment", "DaemonSet")}
+    return {one["metadata"]["name"]: one["spec"]["template"] for one in objects
+            if one["kind"] in ("Deployment", "DaemonSet", "StatefulSet", "Job")}
 
 
 def containers(pod):
@@ -103,7 +104,7 @@ class Manifests(unittest.TestCase):
         cls.ports |= {port + 1 for port in cls.ports}  # the releases
 
     def test_every_folder_is_looked_at(self):
-        self.assertEqual(self.folders, ["base", "example/node-agent", "example/sidecar", "overlays/node-agent"])
+        self.assertEqual(self.folders, ["base", "example/checkpoint", "example/node-agent", "example/sidecar", "overlays/node-agent"])
         self.assertEqual(set(self.sidecars), {"database", "web"})
 
     def test_every_volume_is_there_and_used(self):
@@ -135,7 +136,7 @@ class Manifests(unittest.TestCase):
                         self.assertTrue(context["readOnlyRootFilesystem"])
                         profile = context.get("seccompProfile") or pod["spec"]["securityContext"]["seccompProfile"]
                         self.assertEqual(profile, {"type": "RuntimeDefault"})
-                        if one in pod["spec"]["containers"]:
+                        if one in pod["spec"]["containers"] and pod["spec"].get("restartPolicy") != "Never":
                             self.assertIn("readinessProbe", one)
                             self.assertIn("livenessProbe", one)
 
@@ -162,6 +163,60 @@ class Manifests(unittest.TestCase):
         for pod in (self.broker_pod, self.agent_pod):
             self.assertIs(pod["spec"]["automountServiceAccountToken"], False)
             named(self.system, "ServiceAccount", pod["spec"]["serviceAccountName"])
+
+    def test_rights_are_those_that_the_kubelet_driver_asks_for(self):
+        """Method and path of each request that the program makes, as Kubernetes turns them into verb and resource."""
+        source = (SOURCE / "cli/kubernetes/api_answers.cpp").read_text()
+        asked = set()
+        if '"/api/v1/namespaces/"' in source and '"/pods/"' in source:
+            asked.add(("pods", "get"))
+        if '"/api/v1/nodes/"' in source and '"/proxy/checkpoint/"' in source:
+            asked.add(("nodes/proxy", "create"))
+        self.assertEqual(source.count('"/api/v1/'), len(asked), "a path that this test does not know")
+        rules = named(self.system, "ClusterRole", "lockstep-operator")["rules"]
+        self.assertEqual({(resource, verb) for rule in rules for resource in rule["resources"] for verb in rule["verbs"]}, asked)
+
+    def test_the_checkpoint_job_has_what_its_command_takes(self):
+        objects = self.built["example/checkpoint"]
+        job = named(objects, "Job", "lockstep-checkpoint-shop")["spec"]
+        pod = job["template"]
+        one = pod["spec"]["containers"][0]
+        self.assertEqual(job["backoffLimit"], 0)
+        # The account whose token it takes; not one of those without.
+        account = named(self.system, "ServiceAccount", pod["spec"]["serviceAccountName"])
+        self.assertTrue(account.get("automountServiceAccountToken", True))
+        self.assertTrue(pod["spec"].get("automountServiceAccountToken", True))
+        self.assertEqual(account["metadata"]["name"], "lockstep-operator")
+        group = yaml.safe_load(named(objects, "ConfigMap", "lockstep-groups")["data"]["shop.yaml"])
+        self.assertEqual(folder_of(one, one["command"][-1]), "config")
+        self.assertEqual(folder_of(one, group["key"]), "key")
+        self.assertEqual(folder_of(one, "/tmp/lockstep.x"), "tmp")
+        self.assertEqual(group["broker"], f"tcp://lockstep-broker.lockstep.svc:{min(self.ports)}")
+        # The broker lets it in, and the application has these pods and containers.
+        let_in = named(self.system, "NetworkPolicy", "lockstep-broker")["spec"]["ingress"][0]["from"][1]
+        self.assertEqual(list(let_in), ["podSelector"], "of its own namespace only")
+        self.assertLessEqual(let_in["podSelector"]["matchLabels"].items(), pod["metadata"]["labels"].items())
+        shop = self.built["example/node-agent"]
+        for member in group["members"]:
+            name, _, number = member["pod"].rpartition("-")
+            self.assertEqual(number, "0")
+            made = named(shop, "StatefulSet", name)
+            self.assertEqual(made["metadata"]["namespace"], member["namespace"])
+            self.assertIn(member["container"], [each["name"] for each in containers(made["spec"]["template"])])
+
+    def test_the_checkpoint_job_gets_as_far_as_the_api_server(self):
+        """Its command with its file: the first thing that is missing is the cluster."""
+        group = named(self.built["example/checkpoint"], "ConfigMap", "lockstep-groups")["data"]["shop.yaml"]
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "shop.yaml")
+            subprocess.run([BIN / "lockstep", "keys", "init", "--keys", f"{folder}/keys"], check=True, capture_output=True, timeout=20)
+            subprocess.run([BIN / "lockstep", "keys", "add", "operator", "--role", "operator", "--keys", f"{folder}/keys"], check=True, capture_output=True, timeout=20)
+            path.write_text(group.replace("/run/secrets/lockstep/", f"{folder}/keys/"))
+            environment = {"PATH": "/usr/bin:/bin", "KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "1"}
+            tried = subprocess.run([BIN / "lockstep", "checkpoint", path], capture_output=True, text=True, timeout=30, env=environment)
+            self.assertEqual(tried.returncode, 2, tried.stderr)
+            self.assertIn('member "database": pod shop/database-0:', tried.stderr)
+            self.assertIn("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt", tried.stderr)
 
     def test_ports_are_those_that_the_broker_listens_on(self):
         self.assertEqual({one["containerPort"] for one in self.broker["ports"]}, self.ports)
