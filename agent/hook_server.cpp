@@ -4,15 +4,14 @@
 #include <grp.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <utility>
 
 #include "common/trusted_path.hpp"
+#include "common/unix_socket.hpp"
 
 namespace lockstep::agent {
 namespace {
@@ -22,21 +21,6 @@ constexpr std::size_t kMaxConnections = 4'096;
 constexpr int kBacklog = 1'024;
 /// A hook says what it has to say as soon as it is there, and in one piece.
 constexpr seconds kMessageTime{10};
-
-Result<sockaddr_un> unix_address(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
-    return fail(ErrorCode::invalid, "socket " + path, "a unix socket's path has at most 107 characters");
-  }
-  std::memcpy(address.sun_path, path.data(), path.size());
-  return address;
-}
-
-bool somebody_listens(const sockaddr_un& address) {
-  const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  return probe && ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
-}
 
 /// Further groups of the process at the other end, as they were when it connected.
 bool has_group(int connection, gid_t group) {
@@ -63,7 +47,7 @@ Result<HookServer> HookServer::listen(const std::string& path, const std::string
   if (error) return fail(ErrorCode::system, "create the folder of " + path, error.message());
   // Who can write there could put another socket in our place.
   if (auto trusted = check_folder(folder); !trusted) return fail_from(trusted.error(), "listen on " + path);
-  if (somebody_listens(*address)) {
+  if (somebody_listens(path)) {
     return fail(ErrorCode::conflict, "listen on " + path,
                 "another agent serves this pod or node already; stop it first");
   }
@@ -71,7 +55,7 @@ Result<HookServer> HookServer::listen(const std::string& path, const std::string
 
   HookServer server;
   server.reserve_.reset(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-  server.listener_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  server.listener_ = unix_stream_socket();
   if (!server.listener_) return fail_errno("socket(AF_UNIX)");
   const mode_t before = ::umask(0177);
   const int bound = ::bind(server.listener_.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address);

@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
@@ -10,6 +9,7 @@
 
 #include "common/fd.hpp"
 #include "common/netns.hpp"
+#include "common/unix_socket.hpp"
 
 namespace lockstep::agent {
 namespace {
@@ -19,16 +19,12 @@ constexpr milliseconds kPatience{2'000};
 }  // namespace
 
 Result<void> probe_socket(const std::string& path, milliseconds patience) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
-    return fail(ErrorCode::invalid, "probe " + path, "longer than the path of a unix socket may be");
-  }
-  path.copy(address.sun_path, path.size());
+  const auto address = unix_address(path);
+  if (!address) return Failure(address.error());
   // Not to wait for a listener whose queue is full: such an agent does not serve.
-  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const Fd socket = unix_stream_socket();
   if (!socket) return fail_errno("socket(AF_UNIX)");
-  if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+  if ((errno = connect_unix(socket, *address)) != 0) {
     if (errno == ENOENT || errno == ECONNREFUSED)
       return fail(ErrorCode::not_found, "probe " + path, "no agent listens");
     return fail_errno("probe " + path);

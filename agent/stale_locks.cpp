@@ -1,28 +1,16 @@
 #include "agent/stale_locks.hpp"
 
-#include <sys/socket.h>
-#include <sys/un.h>
-
 #include <algorithm>
-#include <cstring>
 
 #include "agent/kernel/lock_listing.hpp"
 #include "common/log.hpp"
+#include "common/unix_socket.hpp"
 
 namespace lockstep::agent {
 namespace {
 
-/// A socket file says nothing: only one that somebody listens on can be connected to.
 bool sidecar_listens(const std::string& socket_dir, std::uint64_t inode) {
-  const std::string path = socket_dir + "/pod-" + std::to_string(inode) + ".sock";
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return false;
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  const Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  // EAGAIN: its queue is full, so there is one.
-  return probe && (::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ||
-                   errno == EAGAIN);
+  return somebody_listens(socket_dir + "/pod-" + std::to_string(inode) + ".sock");
 }
 
 bool closes_for_a_round(const FoundLock& lock) {

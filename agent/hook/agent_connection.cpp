@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +22,7 @@
 #include <vector>
 
 #include "common/trusted_path.hpp"
+#include "common/unix_socket.hpp"
 
 extern char** environ;
 
@@ -59,7 +59,7 @@ Result<void> check_owner(const std::string& path) {
 /// connect() that waits for a listener whose queue is full. not_found when nobody listens any more.
 Result<void> connect_until(const Fd& socket, const sockaddr_un& address, const std::string& path, TimePoint deadline) {
   constexpr timespec kPause{0, 2'000'000};
-  while (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
+  while ((errno = connect_unix(socket, address)) != 0) {
     if (errno == EINTR) continue;
     if (errno == ECONNREFUSED || errno == ENOENT) return fail(ErrorCode::not_found, "connect " + path);
     if (errno != EAGAIN) return fail_errno("connect " + path);
@@ -71,16 +71,12 @@ Result<void> connect_until(const Fd& socket, const sockaddr_un& address, const s
 
 /// Connects to an agent. not_found when there is none at this path.
 Result<Fd> connect_to(const std::string& path, TimePoint deadline) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
-    return fail(ErrorCode::invalid, "connect " + path, "longer than the path of a unix socket may be");
-  }
-  path.copy(address.sun_path, path.size());
+  const auto address = unix_address(path);
+  if (!address) return Failure(address.error());
   if (auto trusted = check_owner(path); !trusted) return Failure(trusted.error());
-  Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  Fd socket = unix_stream_socket();
   if (!socket) return fail_errno("socket AF_UNIX");
-  if (auto connected = connect_until(socket, address, path, deadline); !connected) return Failure(connected.error());
+  if (auto connected = connect_until(socket, *address, path, deadline); !connected) return Failure(connected.error());
   // Asked of the connection, so that it holds for whoever took it, whatever has happened to the path since.
   const auto peer = peer_credentials(socket.get());
   if (!peer) return fail_from(peer.error(), "connect " + path);

@@ -1,10 +1,8 @@
 #include "cli/machine/machine_checks.hpp"
 
 #include <linux/magic.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timex.h>
-#include <sys/un.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -24,6 +22,7 @@
 #include "cli/machine/trial.hpp"
 #include "common/cgroup_path.hpp"
 #include "common/netns.hpp"
+#include "common/unix_socket.hpp"
 
 namespace lockstep::cli {
 namespace {
@@ -57,15 +56,6 @@ std::string cgroup_form() {
   };
   if (is_v2("/sys/fs/cgroup")) return "v2";
   return is_v2("/sys/fs/cgroup/unified") ? "hybrid" : "v1";
-}
-
-bool accepts(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) return false;
-  path.copy(address.sun_path, path.size());
-  const Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  return socket && ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
 }  // namespace
@@ -183,7 +173,7 @@ Check check_agents(const std::string& socket_dir) {
   for (const auto& entry : fs::directory_iterator(socket_dir, error)) {
     const std::string name = entry.path().filename();
     if (name != "node.sock" && !(name.starts_with("pod-") && name.ends_with(".sock"))) continue;
-    (accepts(entry.path()) ? listening : dead) += 1;
+    (somebody_listens(entry.path().string()) ? listening : dead) += 1;
   }
   const std::string remedy = "start lockstep-agent in the pods or on the node, with this folder as its socket_dir";
   if (listening == 0) return {"agents", Health::fail, "none listens in " + socket_dir, remedy};
