@@ -119,9 +119,8 @@ Result<void> BrokerShell::bind_one(zmq::socket_t* router, const std::string& tex
     if (auto guarded = guard_zmq(*router, std::string(kNetworkDomain), gate_->secret_key()); !guarded) return guarded;
     return bind_zmq(*router, address);
   }
-  const bool is_file = endpoint->transport == Transport::ipc && endpoint->path.front() == '/';
-  std::string domain(kLoopbackDomain);
-  if (endpoint->transport == Transport::ipc) domain = is_file ? kFileDomain : kNameDomain;
+  const bool is_file = endpoint->transport == Transport::ipc;
+  const std::string domain(is_file ? kFileDomain : kLoopbackDomain);
   // Sockets are files, and from the first moment only for those who may use them.
   const mode_t before = ::umask(socket_mask_);
   Result<void> bound;

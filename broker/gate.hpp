@@ -27,7 +27,6 @@ namespace lockstep::broker {
 /// ZAP domains: what an endpoint is (common/zmq_socket.hpp, guard_zmq()).
 inline constexpr std::string_view kNetworkDomain = "network";    ///< CURVE
 inline constexpr std::string_view kFileDomain = "socket-file";   ///< ipc at a path: its mode says who can connect
-inline constexpr std::string_view kNameDomain = "socket-name";   ///< ipc in the abstract namespace, open to everybody
 inline constexpr std::string_view kLoopbackDomain = "loopback";  ///< tcp without keys: everybody on this machine
 
 /// What libzmq asks about one connection.

@@ -45,7 +45,7 @@ Result<std::optional<PeerKey>> key_for(const std::vector<std::string>& endpoints
 Result<void> check_broker_socket(const std::string& endpoint) {
   const auto parsed = parse_endpoint(endpoint);
   if (!parsed) return Failure(parsed.error());
-  if (parsed->transport != Transport::ipc || !parsed->path.starts_with('/')) return {};
+  if (parsed->transport != Transport::ipc) return {};
   auto trusted = check_socket(parsed->path);
   if (!trusted) return fail_from(trusted.error(), "the broker's socket");
   return trusted;

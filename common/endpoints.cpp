@@ -71,8 +71,10 @@ Result<ZmqEndpoint> parse_tcp(std::string_view text) {
 
 Result<ZmqEndpoint> parse_ipc(std::string_view text) {
   const std::string_view path = text.substr(kIpc.size());
-  const bool abstract = path.starts_with('@') && path.size() > 1;
-  if (!abstract && (!path.starts_with('/') || path.ends_with('/'))) {
+  if (path.starts_with('@')) {
+    return bad(text, "names in the abstract namespace are whoever's takes them first; use a path");
+  }
+  if (!path.starts_with('/') || path.ends_with('/')) {
     return bad(text, "needs an absolute path: ipc:///run/lockstep-broker/broker.sock");
   }
   if (path.find('\0') != std::string_view::npos) return bad(text, "the path holds a zero byte");

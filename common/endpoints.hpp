@@ -17,7 +17,7 @@ struct ZmqEndpoint {
   Transport transport = Transport::tcp;
   std::string host;        ///< tcp: a name, an IPv4 address, an IPv6 address without its brackets, or "*" (all)
   std::uint16_t port = 0;  ///< tcp: 1 to 65535
-  std::string path;        ///< ipc: an absolute path, or @NAME in the abstract namespace
+  std::string path;        ///< ipc: an absolute path
 
   /// As libzmq takes it; parse_endpoint(text()) gives the same endpoint back.
   [[nodiscard]] std::string text() const;

@@ -205,8 +205,6 @@ TEST(Admission, IsByKeyOnTheNetworkAndByUserOnTheMachine) {
         Row{{file, "localhost:77:0:1", "NULL", ""}, false, ""},
         Row{{file, "localhost:1000:1000:1", "NULL", ""}, false, "user 1000"},
         Row{{file, "localhost:1000:1000:1", "NULL", ""}, true, ""},
-        Row{{std::string(kNameDomain), "localhost:1000:0:1", "NULL", ""}, true, "user 1000"},
-        Row{{std::string(kNameDomain), "localhost:0:0:1", "NULL", ""}, true, ""},
         Row{{file, "", "NULL", ""}, true, "no user"}, Row{{file, "localhost", "NULL", ""}, true, "no user"},
         Row{{file, "localhost:0", "NULL", ""}, true, "no user"},
         Row{{file, "localhost:x:0:1", "NULL", ""}, true, "no user"}, Row{{"", "", "", ""}, true, "no user"}}) {
