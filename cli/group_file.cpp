@@ -20,9 +20,6 @@ using std::chrono::milliseconds;
 using namespace std::chrono_literals;
 
 constexpr pid_t kMaxPid = 4'194'304;  // the kernel's PID_MAX_LIMIT
-/// A lease much shorter than this would open a pod while its agent only waits for the processor.
-constexpr milliseconds kShortestLease = 1s;
-constexpr milliseconds kLongestWait = 1h;
 /// With the longest deadline less than what a hook waits for its verdict.
 constexpr milliseconds kLongestCommand = 30min;
 /// Options that lockstep gives to CRIU itself: a second, different one would break the round.
@@ -41,36 +38,12 @@ std::string program(const std::filesystem::path& folder, const std::string& name
   return name.find('/') == std::string::npos ? name : absolute(folder, name);
 }
 
-void read_name(Config& config, std::string_view key, std::string& out) {
-  config.require(key);
-  config.text(key, out);
-  if (!out.empty() && !is_valid_name(out)) {
-    config.complain(key,
-                    "\"" + out + "\" is no name: 1 to 64 letters, digits, '.', '_' or '-', not beginning with '.'");
-  }
-}
-
 void read_endpoint(Config& config, std::string_view key, std::string& out) {
   config.text(key, out);
   if (out.empty()) return;
   const auto endpoint = parse_endpoint(out);
   if (!endpoint) return config.complain(key, endpoint.error().message());
   if (endpoint->host == "*") config.complain(key, "\"*\" is where a broker listens; name its address");
-}
-
-void read_duration(Config& config, std::string_view key, std::uint32_t& out_ms, milliseconds min) {
-  milliseconds value{out_ms};
-  config.duration(key, value, min, kLongestWait);
-  out_ms = static_cast<std::uint32_t>(value.count());
-}
-
-void read_deadlines(Config& config, Deadlines& deadlines) {
-  auto section = config.section("deadlines");
-  if (!section) return;
-  read_duration(*section, "prepare", deadlines.prepare_ms, 100ms);
-  read_duration(*section, "lock", deadlines.lock_ms, 100ms);
-  read_duration(*section, "commit", deadlines.commit_ms, 100ms);
-  read_duration(*section, "finish", deadlines.finish_ms, 100ms);
 }
 
 /// A program and its first arguments.
@@ -110,27 +83,6 @@ void read_driver(Config& config, const std::filesystem::path& folder, GroupMembe
   read_options(config, "criu_options", kOwnOptions, member.criu_options);
   read_command(config, "podman", folder, member.podman);
   read_options(config, "podman_options", kOwnPodmanOptions, member.podman_options);
-}
-
-/// What happens to connections: the same words for the group and for a member.
-void read_policy(Config& config, ConnectionPolicy& policy) {
-  config.choice("external", policy.external,
-                {{"close", ExternalPolicy::close}, {"keep", ExternalPolicy::keep}, {"refuse", ExternalPolicy::refuse}});
-  config.choice("ambiguous", policy.ambiguous,
-                {{"external", AmbiguousPolicy::external},
-                 {"internal", AmbiguousPolicy::internal},
-                 {"refuse", AmbiguousPolicy::refuse}});
-  config.choice("revalidate", policy.revalidation,
-                {{"strict", RevalidationPolicy::strict}, {"warn", RevalidationPolicy::warn}});
-  std::vector<std::string> rules;
-  config.texts("external_allow", rules, true);
-  for (const std::string& text : rules) {
-    if (const auto rule = parse_allow_rule(text)) {
-      policy.external_allow.push_back(*rule);
-    } else {
-      config.complain("external_allow", rule.error().message());
-    }
-  }
 }
 
 /// `before: prepare`, `at: frozen` or `after: resume`: the word in front is there to be read, and has to fit.
@@ -319,7 +271,7 @@ Result<GroupFile> read_group(Config config, const std::string& name, const std::
   group.socket_dir = absolute(folder, group.socket_dir);
   group.hook = absolute(folder, group.hook);
   read_deadlines(config, group.deadlines);
-  read_duration(config, "lease", group.lease_ms, kShortestLease);
+  read_lease(config, group.lease_ms);
   read_policy(config, group.policy);
   read_members(config, folder, group);
   if (auto done = config.finish(); !done) return Failure(done.error());

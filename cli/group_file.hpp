@@ -13,6 +13,7 @@
 #include "cli/kubernetes/kubeconfig.hpp"
 #include "common/ids.hpp"
 #include "common/result.hpp"
+#include "schemas/group_keys.hpp"
 #include "schemas/messages.hpp"
 
 namespace lockstep::cli {
@@ -54,9 +55,6 @@ struct GroupFile {
   ConnectionPolicy policy;
   std::vector<GroupMember> members;
 };
-
-/// The most members of one group. (Each is a CRIU process at the same time.)
-inline constexpr std::size_t kMaxGroupMembers = 1'000;
 
 /// Reads and checks a file. Errors name file, line and field.
 [[nodiscard]] Result<GroupFile> load_group_file(const std::string& path);
