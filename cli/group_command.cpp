@@ -1,13 +1,11 @@
 #include "cli/group_command.hpp"
 
 #include <signal.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdio>
-#include <ctime>
 
 #include "cli/aftermath.hpp"
 #include "cli/broker_address.hpp"
@@ -18,23 +16,11 @@
 #include "cli/round_driver.hpp"
 #include "cli/tree_check.hpp"
 #include "cli/verify_report.hpp"
+#include "common/round_id.hpp"
 #include "common/signals.hpp"
 
 namespace lockstep::cli {
 namespace {
-
-/// When it began, so that ids sort as rounds went, and a random part, so that two clients never choose the same one.
-Result<RoundId> new_round_id() {
-  std::uint32_t random = 0;
-  if (::getrandom(&random, sizeof random, 0) != sizeof random) return fail_errno("getrandom");
-  const std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  ::gmtime_r(&now, &parts);
-  std::array<char, 64> text{};
-  const std::size_t length = std::strftime(text.data(), text.size(), "%Y%m%dT%H%M%S", &parts);
-  std::snprintf(text.data() + length, text.size() - length, "-%08x", random);
-  return RoundId(text.data());
-}
 
 /// A member's own commands for this operation, and what they are told.
 PlannedCommands own_commands(const RoundContext& context, Operation operation, const ReadyMember& ready) {
