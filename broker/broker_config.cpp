@@ -31,6 +31,7 @@ Result<BrokerConfig> read(Config file) {
   file.text("keys", config.keys);
   file.text("ipc_group", config.ipc_group);
   file.text("journal", config.journal);
+  file.text("groups", config.groups);
   file.text("log_level", config.log_level);
   file.duration("heartbeat", config.heartbeat, milliseconds(50), milliseconds(60'000));
   file.duration("silence", config.silence, milliseconds(200), milliseconds(600'000));
@@ -44,6 +45,7 @@ Result<BrokerConfig> read(Config file) {
   if (config.journal != kNoJournal && !config.journal.starts_with('/')) {
     file.complain("journal", "must be an absolute path, or \"none\"");
   }
+  if (!config.groups.empty() && !config.groups.starts_with('/')) file.complain("groups", "must be an absolute path");
   if (config.keys.empty() && ::access((std::string(kDefaultKeys) + "/broker.key").c_str(), F_OK) == 0)
     config.keys = kDefaultKeys;
   if (config.keys == kNoKeys) config.keys.clear();

@@ -22,6 +22,7 @@ struct BrokerConfig {
   std::string keys;       ///< the folder of the keys (common/key_files.hpp); empty: there are none
   std::string ipc_group;  ///< whose members may use the sockets as operators; empty: nobody's
   std::string journal = "/var/lib/lockstep/journal.db";  ///< a file, or kNoJournal
+  std::string groups;  ///< the file of the standing groups (groups_file.hpp); empty: there are none
   std::string log_level = "info";
   milliseconds heartbeat{500};
   milliseconds silence{3000};

@@ -14,6 +14,8 @@
 #include "broker/journal_db.hpp"
 #include "common/endpoints.hpp"
 #include "common/log.hpp"
+#include "common/round_id.hpp"
+#include "common/signals.hpp"
 #include "common/zmq_socket.hpp"
 #include "schemas/codec.hpp"
 
@@ -52,6 +54,7 @@ CoreSettings core_settings(const BrokerConfig& config) {
   settings.name = life_name();
   settings.heartbeat = config.heartbeat;
   settings.silence = config.silence;
+  if (const auto id = new_round_id()) settings.own_rounds += "-" + id->value;
   return settings;
 }
 
@@ -69,10 +72,16 @@ BrokerShell::BrokerShell(const BrokerConfig& config, std::unique_ptr<Journal> jo
       journal_(std::move(journal)),
       core_(core_settings(config), *journal_, Clock::now(), unix_ms()) {}
 
-Result<BrokerShell> BrokerShell::create(const BrokerConfig& config, Fd stop) {
+Result<BrokerShell> BrokerShell::create(const BrokerConfig& config, Fd stop, Fd hangup) {
   auto journal = open_journal(config.journal);
   if (!journal) return Failure(journal.error());
   BrokerShell shell(config, std::move(*journal), std::move(stop));
+  shell.hangup_ = std::move(hangup);
+  if (!config.groups.empty()) {
+    auto groups = GroupsFile::open(config.groups, config.silence);
+    if (!groups) return Failure(groups.error());
+    shell.groups_.emplace(std::move(*groups));
+  }
   // Zero copy is for large messages. It doubles the receive buffer of each connection, and every message that waits
   // keeps a whole buffer: of a thousand agents, 10 MiB. No more than a saving, so a libzmq that refuses is as good.
   (void)::zmq_ctx_set(shell.context_->handle(), kZeroCopyReceive, 0);
@@ -145,6 +154,7 @@ void BrokerShell::run() {
   perform();
   if (gate_->changes() >= 0) spdlog::info("{} keys are allowed", gate_->keys());
   for (const std::string& complaint : gate_->take_complaints()) spdlog::warn("{}", complaint);
+  read_groups_again();
   while (!stopping_) poll_once();
   spdlog::info("stopping");
   unlink_sockets();
@@ -156,10 +166,14 @@ void BrokerShell::poll_once() {
   std::vector<zmq::pollitem_t> items{on_socket(router_.handle()), on_file(stop_.get()), on_socket(gate_->handle())};
   const bool has_keys = gate_->changes() >= 0;
   if (has_keys) items.push_back(on_file(gate_->changes()));
+  if (hangup_) items.push_back(on_file(hangup_.get()));
+  if (groups_) items.push_back(on_file(groups_->changes()));
+  const std::size_t watched = items.size();
   // With or without keys: what a watch has to tell must be taken.
   const std::array watches{&handshakes_, &publisher_->handshakes(), &publisher_->local_watch()};
   TimePoint until =
-      std::min({core_.next_deadline(), publisher_->resume_at().value_or(TimePoint::max()), gate_->next_reload()});
+      std::min({core_.next_deadline(), publisher_->resume_at().value_or(TimePoint::max()), gate_->next_reload(),
+                groups_ ? groups_->next_look() : TimePoint::max()});
   // While connections are turned away there is news of each of them: some at a time will do.
   if (connections_->busy()) {
     until = std::min(until, Clock::now() + kNewsOfTheCrowd);
@@ -172,6 +186,10 @@ void BrokerShell::poll_once() {
   stopping_ = items[1].revents != 0;
   // First of all: what a revoked key has sent is no longer to be taken.
   if (has_keys && (gate_->has_changed() || Clock::now() >= gate_->next_reload())) read_keys_again();
+  const bool hung_up = hangup_ && take_signals(hangup_) > 0;
+  if (has_keys && hung_up) read_keys_again();
+  const bool groups_changed = groups_ && items[watched - 1].revents != 0;
+  if (groups_ && (hung_up || groups_changed || Clock::now() >= groups_->next_look())) read_groups_again();
   if (items[2].revents != 0) {
     for (const std::string& why : gate_->answer_questions()) core_.on_turned_away(why, Clock::now(), out_);
     perform();
@@ -197,6 +215,16 @@ void BrokerShell::read_keys_again() {
   core_.on_revoked(gone, Clock::now(), out_);
   perform();
   publisher_->cut_off();
+}
+
+void BrokerShell::read_groups_again() {
+  if (!groups_) return;
+  auto news = groups_->look();
+  if (!news) return;
+  if (!*news) return spdlog::warn("{}; the groups stay as they were", news->error().message());
+  StandingGroups groups(std::move(**news));
+  spdlog::info("rounds of {} groups may be started from outside", groups.size());
+  core_.set_standing_groups(std::move(groups));
 }
 
 void BrokerShell::hear(HandshakeWatch& watch) {

@@ -13,6 +13,7 @@
 #include "broker/connection_limit.hpp"
 #include "broker/core/broker_core.hpp"
 #include "broker/gate.hpp"
+#include "broker/groups_file.hpp"
 #include "broker/publisher.hpp"
 #include "common/fd.hpp"
 #include "common/handshake_watch.hpp"
@@ -22,8 +23,9 @@ namespace lockstep::broker {
 
 class BrokerShell {
  public:
-  /// Binds all endpoints. `stop` is readable when the broker shall end (common/signals.hpp).
-  [[nodiscard]] static Result<BrokerShell> create(const BrokerConfig& config, Fd stop);
+  /// Binds all endpoints. `stop` is readable when the broker shall end (common/signals.hpp), `hangup` when it shall read
+  /// its lists again; that one may be none.
+  [[nodiscard]] static Result<BrokerShell> create(const BrokerConfig& config, Fd stop, Fd hangup = Fd());
   /// Serves until `stop`.
   void run();
 
@@ -33,6 +35,7 @@ class BrokerShell {
   Result<void> bind_one(zmq::socket_t* router, const std::string& text);
   void poll_once();
   void read_keys_again();
+  void read_groups_again();
   /// What the watch has to tell: handshakes that failed, and that there is no room for more connections.
   void hear(HandshakeWatch& watch);
   void unlink_sockets();
@@ -44,6 +47,8 @@ class BrokerShell {
   void perform(const LogLine& action);
 
   Fd stop_;
+  Fd hangup_;
+  std::optional<GroupsFile> groups_;
   std::unique_ptr<zmq::context_t> context_ = std::make_unique<zmq::context_t>(1);  ///< its place is known to others
   zmq::socket_t router_;
   std::optional<Gate> gate_;

@@ -34,8 +34,10 @@ lockstep::Result<lockstep::broker::BrokerConfig> load(const std::string& path) {
 int main(int argc, char** argv) {
   CLI::App app("Keeps the members of a checkpoint or restore in step, phase by phase.", "lockstep-broker");
   std::string config_path;
+  std::string groups_path;
   bool check_only = false;
   app.add_option("--config", config_path, std::string("Configuration file (default: ") + kDefaultConfig + ", if there is one)");
+  app.add_option("--groups", groups_path, "File of the groups whose rounds may be started from outside");
   app.add_flag("--check", check_only, "Read the configuration, say what is wrong with it, and exit");
   app.set_version_flag("--version", LOCKSTEP_VERSION);
   app.footer("Exit codes: 0 stopped by a signal, 1 could not serve, 2 usage or configuration.");
@@ -45,9 +47,15 @@ int main(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
 
-  const auto config = load(config_path);
+  auto config = load(config_path);
+  if (config && !groups_path.empty()) config->groups = std::filesystem::absolute(groups_path).string();
   if (!config) return complain(config.error(), kExitUsage);
   if (auto log = lockstep::setup_log("lockstep-broker", config->log_level); !log) return complain(log.error(), kExitUsage);
+  if (!config->groups.empty()) {
+    // While it runs a wrong file leaves the groups as they were; at its start there are none to be left.
+    const auto groups = lockstep::broker::load_standing_groups(config->groups, config->silence);
+    if (!groups) return complain(groups.error(), kExitUsage);
+  }
   if (check_only) {
     if (config->keys.empty()) return 0;
     const auto pair = lockstep::load_broker_key(config->keys);
@@ -61,6 +69,8 @@ int main(int argc, char** argv) {
   }
   auto stop = lockstep::open_signal_fd({SIGINT, SIGTERM});
   if (!stop) return complain(stop.error(), kExitFailure);
+  auto hangup = lockstep::open_signal_fd({SIGHUP});
+  if (!hangup) return complain(hangup.error(), kExitFailure);
   if (!config->ipc_group.empty()) {
     // While we may: to give a folder to a group takes a right that is dropped next.
     std::vector<std::string> endpoints = config->listen;
@@ -68,7 +78,7 @@ int main(int argc, char** argv) {
     if (auto made = lockstep::broker::prepare_ipc_folders(endpoints, config->ipc_group); !made) return complain(made.error(), kExitFailure);
   }
   if (auto dropped = lockstep::keep_capabilities({}); !dropped) return complain(dropped.error(), kExitFailure);
-  auto shell = lockstep::broker::BrokerShell::create(*config, std::move(*stop));
+  auto shell = lockstep::broker::BrokerShell::create(*config, std::move(*stop), std::move(*hangup));
   if (!shell) return complain(shell.error(), kExitFailure);
   for (const std::string& endpoint : config->listen) spdlog::info("listening on {}", endpoint);
   spdlog::info("ready");

@@ -29,6 +29,10 @@ bool is_theirs(Role role, const Body& body) {
 
 }  // namespace
 
+std::uint32_t least_lease_ms(milliseconds silence) {
+  return static_cast<std::uint32_t>((kLeastLease * silence).count());
+}
+
 BrokerCore::BrokerCore(CoreSettings settings, Journal& journal, TimePoint now, std::int64_t unix_ms)
     : settings_(std::move(settings)),
       journal_(journal),
@@ -156,6 +160,10 @@ void BrokerCore::on_time(TimePoint now, Outbox& out) {
     round->on_deadline(now, out);
     if (round->state() != before) touched(*round, before, now, out);
   }
+  for (const Gathering::Expired& late : gathering_.expire(now)) {
+    out.log(LogLevel::warning, "member " + late.event.message.member.value + " is sent back: " + late.reason);
+    answer_abort({late.event.from, late.event.message, now, out, late.event.who}, late.reason);
+  }
   for (auto due = status_due_.begin(); due != status_due_.end();) {
     if (due->second > now) {
       ++due;
@@ -172,7 +180,7 @@ TimePoint BrokerCore::next_deadline() const {
   TimePoint next = next_silence_check_;
   for (const Round* round : live_) next = std::min(next, round->deadline().value_or(next));
   for (const auto& [id, due] : status_due_) next = std::min(next, due);
-  return next;
+  return std::min(next, gathering_.next_deadline().value_or(next));
 }
 
 // --- peers ----------------------------------------------------------------------------------------------------------
@@ -261,6 +269,7 @@ void BrokerCore::lose_peer(const PeerId& id, const std::string& why, TimePoint n
   const bool is_relay = peer->hello.role == Role::relay;
   directory_.remove(id);
   if (!carries_rounds) return;
+  gathering_.drop_all_of(id);
   // A relay ends with its hook, and nobody says good-bye: that is no news.
   if (is_relay) out.log(LogLevel::debug, "relay " + name + " " + why);
   else out.log(LogLevel::warning, "agent " + name + " " + why);
@@ -274,20 +283,16 @@ void BrokerCore::lose_peer(const PeerId& id, const std::string& why, TimePoint n
 // --- what agents say ------------------------------------------------------------------------------------------------
 
 template <class Use>
-void BrokerCore::with_member(const Sender& from, const std::string& container, const Use& use) {
-  Round* round = round_of(from.message, container);
-  if (round == nullptr && from.message.round.empty()) {
-    return answer(from, Release{Operation::dump, Phase::prepare, Verdict::abort, "no round is open for it",
-                                from.message.member, true});
-  }
+void BrokerCore::with_member(const Sender& from, const Place& place, const Use& use) {
+  Round* round = place.round;
+  if (round == nullptr && from.message.round.empty()) return answer_abort(from, "no round is open for it");
   if (round == nullptr) {
     auto verdict = past_verdict(from.message.round);
     if (!verdict) return answer(from, Pending{});  // it may have been decided: whoever has voted has to wait
     return answer(from, std::move(verdict->body));
   }
-  std::optional<MemberId> member = from.message.member;
-  if (member->empty()) member = round->member_of_container(container);
-  if (!member || !round->has_member(*member)) {
+  const MemberId& member = place.member;
+  if (!round->has_member(member)) {
     // Not over: the round lives, and its other members with it.
     const auto* event = std::get_if<HookEvent>(&from.message.body);
     const Phase phase = event != nullptr ? phase_of(event->action) : Phase::prepare;
@@ -295,14 +300,24 @@ void BrokerCore::with_member(const Sender& from, const std::string& container, c
                                 "round " + round->id().value + " has no such member", from.message.member, false});
   }
   // What the event itself says of its pod has been looked at; here it is what the round knows.
-  if (const auto why = nodes_.speak_of(from.who, round->pod_of(*member).boot_id)) return forbid(from, *why);
+  if (const auto why = nodes_.speak_of(from.who, round->pod_of(member).boot_id)) return forbid(from, *why);
   const RoundState before = round->state();
-  use(*round, *member);
+  use(*round, member);
   touched(*round, before, from.now, from.out);
 }
 
 void BrokerCore::on(const Sender& from, const HookEvent& event) {
-  with_member(from, event.container, [&](Round& round, const MemberId& member) {
+  Place place = place_of(from.message, &event);
+  if (place.round == nullptr && !place.doubt && from.message.round.empty() && phase_of(event.action) == Phase::prepare) {
+    const auto begun = begin_from_outside(from, event);
+    if (!begun) return;
+    place = *begun;
+  }
+  take_event(from, event, place);
+}
+
+void BrokerCore::take_event(const Sender& from, const HookEvent& event, const Place& place) {
+  with_member(from, place, [&](Round& round, const MemberId& member) {
     if (from.message.round.empty() || from.message.member.empty()) {
       // The hook did not know what it belongs to: tell its agent before anything is published under those names.
       from.out.send(from.id, Message{round.id(), round.group(), member, from.message.sequence, Pending{}});
@@ -315,7 +330,8 @@ void BrokerCore::on(const Sender& from, const HookEvent& event) {
 }
 
 void BrokerCore::on(const Sender& from, const HookGone& gone) {
-  with_member(from, {}, [&](Round& round, const MemberId& member) {
+  if (from.message.round.empty() && gathering_.drop(from.message.member, from.id)) return;
+  with_member(from, place_of(from.message, nullptr), [&](Round& round, const MemberId& member) {
     round.on_hook_gone(member, gone, from.id, from.now, from.out);
   });
 }
@@ -329,7 +345,7 @@ void BrokerCore::on(const Sender& from, const CriuGone& gone) {
 }
 
 void BrokerCore::on(const Sender& from, const Ready& ready) {
-  with_member(from, {}, [&](Round& round, const MemberId& member) {
+  with_member(from, place_of(from.message, nullptr), [&](Round& round, const MemberId& member) {
     round.on_ready(member, ready, from.id, from.message.sequence, directory_, from.now, from.out);
   });
 }
@@ -340,41 +356,142 @@ void BrokerCore::on(const Sender& from, const OpenRound& open) {
   const Message& message = from.message;
   if (const Round* known = find(message.round)) return answer_status(from, *known);  // said again
   if (message.round.empty() || message.group.empty()) return refuse(from, "a round needs an id and a group");
-  if (const auto wrong = check_plan(open)) return refuse(from, *wrong);
+  const auto round = open_round(message.round, message.group, open, {}, from.now, from.out);
+  if (!round) return refuse(from, round.error().detail);
+  (*round)->set_client(from.id);
+  answer_status(from, **round);
+}
+
+std::optional<std::string> BrokerCore::why_not_open(const GroupId& group, const OpenRound& open) {
+  if (const auto wrong = check_plan(open)) return wrong;
   // A dead agent's lock has to hold until its death has been noticed, and what was decided before has been done.
   if (milliseconds(open.lease_ms) < kLeastLease * settings_.silence) {
-    return refuse(from, "the lease (" + std::to_string(open.lease_ms) + " ms) must be at least " +
-                            std::to_string(kLeastLease) + " times the broker's silence (" +
-                            std::to_string(settings_.silence.count()) + " ms); set `lease` in the group's file to " +
-                            std::to_string((kLeastLease * settings_.silence).count()) + "ms or more");
+    return "the lease (" + std::to_string(open.lease_ms) + " ms) must be at least " + std::to_string(kLeastLease) +
+           " times the broker's silence (" + std::to_string(settings_.silence.count()) +
+           " ms); set `lease` in the group's file to " + std::to_string(least_lease_ms(settings_.silence)) +
+           "ms or more";
   }
   if (!recovered_) {
     const auto left = journal_.unfinished();
-    return refuse(from, "no round can be opened: " + (left ? "the journal is read only now" : left.error().message()));
+    return "no round can be opened: " + (left ? "the journal is read only now" : left.error().message());
   }
   for (const Round* live : live_) {
     if (live->in_doubt()) {
-      return refuse(from, "no round can be opened: the journal has failed in round " + live->id().value + ": " +
-                              live->summary().reason);
+      return "no round can be opened: the journal has failed in round " + live->id().value + ": " +
+             live->summary().reason;
     }
-    if (live->group() == message.group) {
-      return refuse(from, "round " + live->id().value + " of group " + message.group.value +
-                              " is still open; wait for its end or abort it: lockstep abort " + live->id().value);
+    if (live->group() == group) {
+      return "round " + live->id().value + " of group " + group.value +
+             " is still open; wait for its end or abort it: lockstep abort " + live->id().value;
     }
   }
-  const auto up = std::chrono::duration_cast<milliseconds>(from.now - started_).count();
-  JournalRound begin{message.round, message.group, open, started_unix_ms_ + up, false};
+  return std::nullopt;
+}
+
+Result<Round*> BrokerCore::open_round(const RoundId& id, const GroupId& group, const OpenRound& plan,
+                                      const std::string& by, TimePoint now, Outbox& out) {
+  if (auto why = why_not_open(group, plan)) return fail(ErrorCode::refused, "open a round", std::move(*why));
+  const auto up = std::chrono::duration_cast<milliseconds>(now - started_).count();
+  JournalRound begin{id, group, plan, started_unix_ms_ + up, false};
   if (auto kept = journal_.open(begin); !kept) {
-    return refuse(from, "no round can be opened: " + kept.error().message());
+    return fail(ErrorCode::refused, "open a round", "no round can be opened: " + kept.error().message());
   }
   ++counters_.rounds_opened;
-  from.out.log(LogLevel::info, "round " + message.round.value + " opened: " + std::string(to_string(open.operation)) +
-                                   " of group " + message.group.value + ", " + std::to_string(open.members.size()) +
-                                   " members");
-  Round& round = take_in(std::move(begin), from.now);
-  round.set_client(from.id);
-  touched(round, RoundState::open, from.now, from.out);
-  answer_status(from, round);
+  out.log(LogLevel::info, "round " + id.value + " opened" + by + ": " + std::string(to_string(plan.operation)) +
+                              " of group " + group.value + ", " + std::to_string(plan.members.size()) + " members");
+  Round& round = take_in(std::move(begin), now);
+  touched(round, RoundState::open, now, out);
+  return &round;
+}
+
+// --- rounds started from outside ------------------------------------------------------------------------------------
+
+std::optional<BrokerCore::Place> BrokerCore::begin_from_outside(const Sender& from, const HookEvent& event) {
+  const StandingGroups::Match match = standing_.find(from.message, event);
+  const auto refused = [&](const std::string& reason) {
+    log_refusal("refused " + std::string(to_string(event.action)) + " of " +
+                    (from.message.member.empty() ? "container " + event.container : "member " + from.message.member.value) +
+                    ": " + reason, from.out);
+    answer_abort(from, reason);
+    return std::nullopt;
+  };
+  if (!match.doubt.empty()) return refused(match.doubt + "; name group and member (lockstep.member, LOCKSTEP_GROUP)");
+  if (match.group == nullptr && event.dependencies.empty()) return Place();  // nobody expects it
+  // What a node's key says of another node's pods has been looked at; here it has to say whose pod this is.
+  if (from.who.access == Access::agent && event.pod.boot_id.empty()) {
+    return refused(from.who.name + " may open a round only for a pod of its own node, and tells none");
+  }
+  const MemberId& member = match.group != nullptr ? match.member : from.message.member;
+  for (auto id = order_.rbegin(); id != order_.rend(); ++id) {
+    const Round& former = *find(*id);
+    if (!former.over() || !former.is_of(member, event)) continue;
+    Message end = former.over_message();  // it has not heard it yet, and does not know that it means it
+    end.member = member;
+    end.sequence = from.message.sequence;
+    from.out.send(from.id, std::move(end));
+    return std::nullopt;
+  }
+  if (match.group == nullptr) {
+    gather(from, event);
+    return std::nullopt;
+  }
+  OpenRound plan = match.group->plan;
+  plan.operation = operation_of(event.action);
+  const std::string by = " by " + std::string(to_string(event.action)) + " of member " + member.value;
+  const auto round = open_round(next_own_round(), match.group->group, plan, by, from.now, from.out);
+  if (!round) return refused(round.error().detail);
+  return Place{*round, member, false};
+}
+
+void BrokerCore::gather(const Sender& from, const HookEvent& event) {
+  const MemberId& member = from.message.member;
+  if (!is_valid_name(member.value)) return answer_abort(from, "it names those that it belongs with, but not itself");
+  for (const Round* live : live_) {
+    if (live->plan().operation != operation_of(event.action)) continue;
+    for (const MemberId& other : event.dependencies) {
+      if (!live->has_member(other)) continue;
+      // That one's CRIU is on its way without this one.
+      return answer_abort(from, "member " + other.value + " is in round " + live->id().value + " already, where " +
+                                    member.value + " is not; let each name the other as a dependency");
+    }
+  }
+  auto added = gathering_.add({from.id, from.who, from.message, from.now}, milliseconds(Deadlines().prepare_ms));
+  if (!added.refused.empty()) return answer_abort(from, std::move(added.refused));
+  if (!added.set.empty()) return open_gathered(std::move(added.set), from.now, from.out);
+  const auto left = std::chrono::duration_cast<milliseconds>(added.deadline - from.now).count();
+  answer(from, Pending{Phase::prepare, static_cast<std::uint32_t>(std::max<std::int64_t>(left, 0))});
+}
+
+void BrokerCore::open_gathered(std::vector<KeptEvent> set, TimePoint now, Outbox& out) {
+  OpenRound plan;
+  plan.lease_ms = std::max(plan.lease_ms, least_lease_ms(settings_.silence));
+  std::vector<MemberId> ids;
+  GroupId group;
+  for (const KeptEvent& kept : set) {
+    const auto& event = std::get<HookEvent>(kept.message.body);
+    plan.operation = operation_of(event.action);
+    RoundMember& member = plan.members.emplace_back();
+    member.id = kept.message.member;
+    member.container = event.container;
+    member.pod_uid = event.pod_uid;
+    ids.push_back(member.id);
+    // A restore's records know their group's name; whether they agree is looked at as in every round.
+    if (group.empty()) group = kept.message.group;
+  }
+  if (group.empty()) group = group_of(ids);
+  const auto round = open_round(next_own_round(), group, plan, " by hooks that name each other", now, out);
+  for (const KeptEvent& kept : set) {
+    const Sender from{kept.from, kept.message, now, out, kept.who};
+    if (!round) {
+      answer_abort(from, round.error().detail);
+    } else {
+      take_event(from, std::get<HookEvent>(kept.message.body), {*round, kept.message.member, false});
+    }
+  }
+}
+
+void BrokerCore::answer_abort(const Sender& from, std::string reason) {
+  answer(from, Release{Operation::dump, Phase::prepare, Verdict::abort, std::move(reason), from.message.member, true});
 }
 
 Round& BrokerCore::take_in(JournalRound begin, TimePoint now) {
@@ -531,24 +648,37 @@ Round* BrokerCore::newest_of(const GroupId& group) {
   return nullptr;
 }
 
-Round* BrokerCore::round_of(const Message& message, const std::string& container) {
-  if (!message.round.empty()) return find(message.round);
-  const auto* event = std::get_if<HookEvent>(&message.body);
+BrokerCore::Place BrokerCore::place_of(const Message& message, const HookEvent* event) {
+  const auto by_place = [&](const Round& round) -> std::optional<MemberId> {
+    if (event == nullptr) return std::nullopt;
+    const auto member = round.member_of_container(event->container);
+    return member ? member : round.member_of_pod(event->pod_uid);
+  };
+  // Ids out of a configuration that is not lockstep's own stand behind what a round says of its containers.
+  const bool own_name = event == nullptr || event->dependencies.empty();
+  const auto member_in = [&](const Round& round) {
+    const bool named = !message.member.empty() && (own_name || round.has_member(message.member));
+    return named ? message.member : by_place(round).value_or(message.member);
+  };
+  if (!message.round.empty()) {
+    Round* round = find(message.round);
+    return round == nullptr ? Place() : Place{round, member_in(*round), false};
+  }
   const bool is_last = event == nullptr || event->action == HookAction::network_unlock;
   const auto fits = [&](const Round& live) {
     // Whose CRIUs are not known is not asked again by a hook that has no name for it, but at the very end.
     if (live.taken_over() && !is_last) return false;
     if (!message.group.empty()) return live.group() == message.group;
-    if (!message.member.empty()) return live.has_member(message.member);
-    return live.member_of_container(container).has_value();
+    if (!message.member.empty() && (own_name || live.has_member(message.member))) return live.has_member(message.member);
+    return by_place(live).has_value();
   };
   Round* found = nullptr;
   for (Round* live : live_) {
     if (!fits(*live)) continue;
-    if (found != nullptr) return nullptr;  // two could be meant: never guess
+    if (found != nullptr) return {nullptr, {}, true};  // two could be meant: never guess
     found = live;
   }
-  return found;
+  return found == nullptr ? Place() : Place{found, member_in(*found), false};
 }
 
 void BrokerCore::touched(Round& round, RoundState before, TimePoint now, Outbox& out) {

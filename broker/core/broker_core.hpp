@@ -11,10 +11,12 @@
 #include <vector>
 
 #include "broker/core/directory.hpp"
+#include "broker/core/gathering.hpp"
 #include "broker/core/journal.hpp"
 #include "broker/core/outbox.hpp"
 #include "broker/core/permissions.hpp"
 #include "broker/core/round.hpp"
+#include "broker/core/standing_groups.hpp"
 #include "common/clock.hpp"
 
 namespace lockstep::broker {
@@ -28,7 +30,12 @@ struct CoreSettings {
   std::size_t kept_members = 4096;         ///< of all of them together: about 1 KiB each
   std::size_t max_peers = 8192;
   std::size_t max_pods = 65'536;           ///< that all agents together may claim
+  std::string own_rounds = "hook";         ///< how the ids of rounds begin that no client opens; new at each start
 };
+
+/// The shortest lease of a round: an agent's death has to be noticed, and its successor has to find the lock, before it
+/// opens by itself.
+[[nodiscard]] std::uint32_t least_lease_ms(milliseconds silence);
 
 class BrokerCore {
  public:
@@ -37,6 +44,8 @@ class BrokerCore {
   /// Takes up what a former broker has left unfinished: what it had decided is seen through, the rest is aborted. To be
   /// called once, before anything else; where the journal can't be read, the core itself tries again.
   void recover(TimePoint now, Outbox& out);
+  /// The groups whose rounds may be started from outside, from now on. Rounds that are open stay as they are.
+  void set_standing_groups(StandingGroups groups) { standing_ = std::move(groups); }
 
   /// `who` has sent it, as its connection has proved.
   void on_message(const PeerId& from, const Message& message, TimePoint now, Outbox& out, const Identity& who = {});
@@ -62,6 +71,12 @@ class BrokerCore {
     Outbox& out;
     const Identity& who;
   };
+  /// What a message is about.
+  struct Place {
+    Round* round = nullptr;
+    MemberId member;     ///< may be none of the round's
+    bool doubt = false;  ///< no round, because two could be meant
+  };
 
   void on(const Sender& from, const Hello& hello);
   void on(const Sender& from, const Heartbeat& heartbeat);
@@ -81,6 +96,20 @@ class BrokerCore {
   template <class Other>
   void on(const Sender& from, const Other&);  ///< what only a broker may say
 
+  /// A member's first hook, and no live round waits for it: where it may open one, it does. Nothing when it has been
+  /// answered here.
+  [[nodiscard]] std::optional<Place> begin_from_outside(const Sender& from, const HookEvent& event);
+  /// A first hook that names those it belongs with; the last one of them opens their round.
+  void gather(const Sender& from, const HookEvent& event);
+  void take_event(const Sender& from, const HookEvent& event, const Place& place);
+  void open_gathered(std::vector<KeptEvent> set, TimePoint now, Outbox& out);
+  /// Opens a round, or tells why it can't be. `by`: who has, for the log.
+  [[nodiscard]] Result<Round*> open_round(const RoundId& id, const GroupId& group, const OpenRound& plan,
+                                          const std::string& by, TimePoint now, Outbox& out);
+  [[nodiscard]] std::optional<std::string> why_not_open(const GroupId& group, const OpenRound& plan);
+  [[nodiscard]] RoundId next_own_round() { return RoundId(settings_.own_rounds + "-" + std::to_string(++own_rounds_)); }
+  /// Answers a hook that no round has: it fails.
+  void answer_abort(const Sender& from, std::string reason);
   /// Begins to keep a round in step.
   Round& take_in(JournalRound begin, TimePoint now);
   /// What is to be said about a round that is not in memory: its outcome, that it was never decided, or (the journal
@@ -105,13 +134,13 @@ class BrokerCore {
   void lose_peer(const PeerId& id, const std::string& why, TimePoint now, Outbox& out);
   void release_ended(const Sender& from, const std::vector<RoundId>& held);
   /// The round that a message is about: by its id, else the group's live one, else the one live round with that
-  /// member or container.
-  [[nodiscard]] Round* round_of(const Message& message, const std::string& container);
+  /// member, container or pod. `event`: where it is a hook's.
+  [[nodiscard]] Place place_of(const Message& message, const HookEvent* event);
   [[nodiscard]] Round* find(const RoundId& id);
   [[nodiscard]] Round* newest_of(const GroupId& group);
   /// The round and the member that an agent's message is about; tells the agent when there is none.
   template <class Use>
-  void with_member(const Sender& from, const std::string& container, const Use& use);
+  void with_member(const Sender& from, const Place& place, const Use& use);
   /// To be called after anything that may have changed a round: counts and archives its end, and schedules its status.
   void touched(Round& round, RoundState before, TimePoint now, Outbox& out);
   /// Forgets the oldest ended rounds beyond what is to be kept; not `current`, which the caller is still busy with.
@@ -127,6 +156,9 @@ class BrokerCore {
   TimePoint next_silence_check_;
   Directory directory_;
   NodeBook nodes_;
+  StandingGroups standing_;
+  Gathering gathering_;
+  std::uint64_t own_rounds_ = 0;             ///< opened by hooks, so far
   std::map<std::string, TimePoint> told_;    ///< lines about who was turned away, and when
   std::map<RoundId, std::unique_ptr<Round>> rounds_;
   std::deque<RoundId> order_;                ///< oldest first

@@ -620,6 +620,25 @@ std::optional<MemberId> Round::member_of_container(const std::string& container)
   return found;
 }
 
+std::optional<MemberId> Round::member_of_pod(const std::string& pod_uid) const {
+  std::optional<MemberId> found;
+  for (const Member& member : members_) {
+    if (pod_uid.empty() || !member.plan.container.empty() || member.plan.pod_uid != pod_uid) continue;
+    if (found) return std::nullopt;
+    found = member.plan.id;
+  }
+  return found;
+}
+
+bool Round::is_of(const MemberId& id, const HookEvent& event) const {
+  const auto at = index_.find(id);
+  if (at == index_.end() || event.criu_pid == 0 || operation_of(event.action) != plan_.operation) return false;
+  const Member& member = members_[at->second];
+  const std::string& boot_id = member.plan.pod.boot_id;  // before a restore has got so far, nobody's
+  return member.criu_pid == event.criu_pid && member.criu_start == event.criu_start &&
+         (boot_id.empty() || boot_id == event.pod.boot_id);
+}
+
 RoundStatus Round::status() const {
   RoundStatus status{.operation = plan_.operation,
                      .leave_running = plan_.leave_running,

@@ -75,6 +75,10 @@ class Round {
   [[nodiscard]] bool taken_over() const { return taken_over_; }
   /// The member whose container id starts with the plan's, or the other way round; none where it is not exactly one.
   [[nodiscard]] std::optional<MemberId> member_of_container(const std::string& container) const;
+  /// The member that is named by its pod alone; none where it is not exactly one.
+  [[nodiscard]] std::optional<MemberId> member_of_pod(const std::string& pod_uid) const;
+  /// The event is of this operation, and comes from the CRIU whose hooks the member's are.
+  [[nodiscard]] bool is_of(const MemberId& member, const HookEvent& event) const;
   [[nodiscard]] RoundStatus status() const;
   [[nodiscard]] RoundSummary summary() const;
   /// The Release that tells that the round is over.

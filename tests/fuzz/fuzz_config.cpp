@@ -1,7 +1,9 @@
 // Configuration in YAML. The first byte chooses whose: a group's, the broker's, an agent's, an entry of the allow-list, a
-// kubeconfig.
+// kubeconfig, the standing groups.
 #include "agent/agent_config.hpp"
 #include "broker/broker_config.hpp"
+#include "broker/core/round.hpp"
+#include "broker/groups_file.hpp"
 #include "cli/group_file.hpp"
 #include "cli/kubernetes/kubeconfig.hpp"
 #include "common/key_files.hpp"
@@ -12,10 +14,10 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::Pieces input(fuzz::view_of(data, size));
   const std::uint8_t whose = input.byte();
   const std::string yaml(input.rest());
-  switch (whose % 5) {
+  switch (whose % 6) {
     case 0:
       if (const auto group = cli::parse_group_file(yaml, "group.yaml", "/folder")) {
-        fuzz::expect(!group->members.empty() && group->members.size() <= cli::kMaxGroupMembers, "a group has members");
+        fuzz::expect(!group->members.empty() && group->members.size() <= kMaxGroupMembers, "a group has members");
       }
       break;
     case 1:
@@ -30,12 +32,19 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
         fuzz::expect((entry->role == KeyRole::agent) != entry->node.empty(), "an agent has a node, and nobody else");
       }
       break;
-    default:
+    case 4:
       if (const auto access = cli::parse_kubeconfig(yaml, "config", "/folder", {})) {
         fuzz::expect(access->server.starts_with("https://") && access->server.find_first_of("@\r\n ") == std::string::npos,
                      "a server has an address, and no password in it");
         fuzz::expect(access->token.find_first_of("\r\n") == std::string::npos, "a token ends no header");
         fuzz::expect(access->certificate.given() == access->key.given(), "a certificate has its key");
+      }
+      break;
+    default:
+      if (const auto groups = broker::parse_standing_groups(yaml, "groups.yaml", std::chrono::seconds(3))) {
+        for (const broker::StandingGroup& group : *groups) {
+          fuzz::expect(!broker::check_plan(group.plan), "a standing group can be a round's");
+        }
       }
       break;
   }
