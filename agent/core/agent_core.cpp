@@ -281,6 +281,13 @@ void AgentCore::on_hook_event(HookId id, const Message& message, const HookEvent
     hook.event.member = settings_.claim_member;
     if (hook.event.group.empty()) hook.event.group = settings_.claim_group;
   }
+  auto& said = std::get<HookEvent>(hook.event.body);
+  if (!said.dependencies.empty() && hook.event.group.empty() && !settings_.claim_member.empty()) {
+    // A configuration that is not lockstep's own stands behind what this agent was told.
+    hook.event.member = settings_.claim_member;
+    hook.event.group = settings_.claim_group;
+    said.dependencies.clear();
+  }
   hook.arrived = now;
   hook.next_alive = now + settings_.alive_interval;
   const auto entry = hooks_.emplace(id, std::move(hook)).first;
@@ -338,7 +345,8 @@ void AgentCore::bind(const Message& answer, TimePoint now, Outbox& out) {
     const bool is_news = std::holds_alternative<Pending>(answer.body) && (event.round.empty() || event.member.empty());
     event.round = answer.round;
     if (event.group.empty()) event.group = answer.group;
-    if (event.member.empty()) event.member = answer.member;
+    // A name that is not lockstep's own may stand for another one in the round.
+    if (event.member.empty() || (is_news && !answer.member.empty())) event.member = answer.member;
     if (!is_news) continue;
     // Before a vote can be out: should this agent die then, the hook asks another one about this round.
     out.to_hook(id, Message{event.round, event.group, event.member, 0, Alive{}}, false);

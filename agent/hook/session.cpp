@@ -6,9 +6,11 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "agent/hook/agent_connection.hpp"
 #include "agent/hook/conversation.hpp"
+#include "agent/hook/coordinator_file.hpp"
 #include "agent/hook/proc_files.hpp"
 #include "agent/hook/process_tree.hpp"
 #include "agent/hook/record_file.hpp"
@@ -46,18 +48,60 @@ bool may_ask_record(HookAction action) {
 
 /// Where nobody has said whose images these are, their record tells. Which round this is it can't tell: its own is that
 /// of the dump. One that can't be read names nobody; the broker refuses it at pre-restore.
-Result<void> ask_record(const ImagesFolder& images, MemberNames& names) {
+Result<void> ask_record(const ImagesFolder& images, MemberNames& names, std::vector<MemberId>& members) {
   auto bytes = images.read_record(kMaxFrame);
   if (!bytes) return Failure(bytes.error());
   const auto record = decode_record(*bytes);
   if (!record) return {};
   names.group = record->group;
   names.member = record->member;
+  members = record->members;
   return {};
 }
 
+std::string cgroup_of(const Job& job) {
+  if (job.root_pid == 0) return {};
+  return read_small_file("/proc/" + std::to_string(job.root_pid) + "/cgroup", kCgroupLimit).value_or(std::string());
+}
+
+/// As criu-coordinator names a member: by its container, or else by its process.
+std::string coordinator_name_of(const Job& job, const std::string& cgroup) {
+  std::string who = container_id_in(cgroup);
+  if (!who.empty() || job.root_pid == 0) return who;
+  who = read_small_file("/proc/" + std::to_string(job.root_pid) + "/comm", kCgroupLimit).value_or(std::string());
+  while (who.ends_with('\n')) who.pop_back();
+  return who;
+}
+
+/// Where nobody has named the member in lockstep's own words: what criu-coordinator's files say of it, of those that it
+/// belongs with, and of the broker. `recorded`: the members of the round that the images are of; those belong together,
+/// whatever the files say by now. Nothing where there are no such files.
+Result<CoordinatorEntry> ask_coordinator(const Environment& environment, const Job& job, const ImagesFolder& images,
+                                         const std::string& cgroup, const std::vector<MemberId>& recorded) {
+  CoordinatorEntry entry;
+  const auto own = images.read_text(kCoordinatorFile);
+  if (!own) return Failure(own.error());
+  if (!own->empty()) {
+    auto parsed = parse_coordinator_file(*own, kCoordinatorFile);
+    if (!parsed) return parsed;
+    entry = std::move(*parsed);
+  }
+  const std::string path(environment.get("LOCKSTEP_COORDINATOR_CONFIG").value_or(kCoordinatorConfig));
+  const auto common = path.empty() ? Result<std::string>(std::string()) : read_small_file(path, kConfigLimit);
+  if (!common && common.error().code != ErrorCode::not_found) return Failure(common.error());
+  const bool have_common = common && !common->empty();
+  if (have_common) {
+    auto parsed = parse_coordinator_config(*common, path, coordinator_name_of(job, cgroup));
+    if (!parsed) return parsed;
+    if (entry.broker.empty()) entry.broker = parsed->broker;
+    if (own->empty()) entry = std::move(*parsed);
+  }
+  if (!recorded.empty() && (have_common || !own->empty())) entry.dependencies = recorded;
+  return entry;
+}
+
 /// What the agent can't see from where it is.
-Result<HookEvent> look_around(const Job& job, const ImagesFolder& images) {
+Result<HookEvent> look_around(const Job& job, const ImagesFolder& images, const std::string& cgroup) {
   HookEvent event;
   event.action = job.action;
   event.root_pid = job.root_pid;
@@ -68,10 +112,8 @@ Result<HookEvent> look_around(const Job& job, const ImagesFolder& images) {
   auto pod = find_pod(job);
   if (!pod) return Failure(pod.error());
   event.pod = std::move(*pod);
-  if (job.root_pid != 0) {
-    const auto cgroup = read_small_file("/proc/" + std::to_string(job.root_pid) + "/cgroup", kCgroupLimit);
-    if (cgroup) event.container = container_id_in(*cgroup);  // only a hint: members have names as well
-  }
+  event.container = container_id_in(cgroup);  // only hints: members have names as well
+  event.pod_uid = pod_uid_in(cgroup);
   const bool sockets_count = job.action == HookAction::network_lock || job.action == HookAction::post_restore;
   if (sockets_count && job.root_pid != 0) {
     auto inodes = socket_inodes_of_tree(job.root_pid, kMaxSockets);
@@ -186,7 +228,7 @@ class Session {
 Result<void> run_session(const Environment& environment, HookAction action) {
   const auto job = job_from(environment, action);
   if (!job) return Failure(job.error());
-  const auto settings = read_settings(environment);
+  auto settings = read_settings(environment);
   if (!settings) return Failure(settings.error());
   auto images = ImagesFolder::open(job->images_dir);
   if (!images) return Failure(images.error());
@@ -197,11 +239,21 @@ Result<void> run_session(const Environment& environment, HookAction action) {
   if (!member_file) return Failure(member_file.error());
   auto names = member_from(environment, *member_file);
   if (!names) return Failure(names.error());
+  const std::string cgroup = cgroup_of(*job);
+  const bool named = !names->round.empty() || !names->group.empty() || !names->member.empty();
+  std::vector<MemberId> recorded;
   if (names->member.empty() && may_ask_record(action)) {
-    if (auto asked = ask_record(*images, *names); !asked) return asked;
+    if (auto asked = ask_record(*images, *names, recorded); !asked) return asked;
   }
-  auto event = look_around(*job, *images);
+  auto event = look_around(*job, *images, cgroup);
   if (!event) return Failure(event.error());
+  if (!named) {
+    auto entry = ask_coordinator(environment, *job, *images, cgroup, recorded);
+    if (!entry) return Failure(entry.error());
+    if (names->member.empty()) names->member = std::move(entry->id);
+    if (!names->member.empty()) event->dependencies = std::move(entry->dependencies);
+    if (settings->broker.empty() && !environment.get("LOCKSTEP_BROKER")) settings->broker = std::move(entry->broker);
+  }
   auto agent = AgentConnection::open(*settings, event->pod.netns_inode);
   if (!agent) return Failure(agent.error());
   const Message message{std::move(names->round), std::move(names->group), std::move(names->member), 1,

@@ -1,5 +1,7 @@
 // What the hook reads: its environment, lockstep.member, hook.conf, and texts of /proc. The pieces: the action, the two
-// files, the texts of cgroup and stat, a descriptor's link, and a NAME=value for each that is left.
+// files, the texts of cgroup and stat, a descriptor's link, a criu-coordinator.json, the name that is looked for in it,
+// and a NAME=value for each that is left.
+#include "agent/hook/coordinator_file.hpp"
 #include "agent/hook/hook_environment.hpp"
 #include "agent/hook/proc_files.hpp"
 #include "agent/hook/process_tree.hpp"
@@ -16,6 +18,16 @@ void check_names(const hook::MemberNames& names) {
   }
 }
 
+void check_entry(const Result<hook::CoordinatorEntry>& entry) {
+  if (!entry || entry->id.empty()) return;
+  bool itself = false;
+  for (const MemberId& id : entry->dependencies) {
+    fuzz::expect(is_valid_name(id.value), "a dependency is a valid name");
+    itself = itself || id == entry->id;
+  }
+  fuzz::expect(itself, "a member belongs to its own set");
+}
+
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -26,6 +38,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const fuzz::Copy cgroup(input.piece());
   const fuzz::Copy stat(input.piece());
   const fuzz::Copy link(input.piece());
+  const fuzz::Copy coordinator(input.piece());
+  const std::string who(input.piece());
   std::vector<std::string> variables;
   while (!input.empty()) variables.emplace_back(input.piece());
   std::vector<const char*> entries;
@@ -45,6 +59,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string pod = pod_uid_in(cgroup.view());
   fuzz::expect(pod.empty() || pod.size() == 32 || pod.size() == 36 || pod.size() == 64,
                "a pod's id is one of three kinds");
+  check_entry(hook::parse_coordinator_file(coordinator.view(), "criu-coordinator.json"));
+  check_entry(hook::parse_coordinator_config(coordinator.view(), "criu-coordinator.json", who));
   (void)hook::start_time_in(stat.view());
   (void)hook::socket_inode_in(link.view());
   return 0;

@@ -211,7 +211,8 @@ void hook_seeds() {
         std::string("socket_dir: /run/lockstep\nbroker: tcp://10.0.0.1:7600\n"),
         "0::/system.slice/docker-" + id + ".scope\n",
         std::string("12 (a b) S 1 12 12 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 1 0 5518 1000 2000\n"),
-        std::string("socket:[4711]"), std::string("CRTOOLS_IMAGE_DIR=/proc/1/fd/5"), std::string("CRTOOLS_INIT_PID=12"),
+        std::string("socket:[4711]"), std::string(R"({"dependencies": {"web": ["db"], "db": []}, "port": "7600"})"),
+        std::string("web"), std::string("CRTOOLS_IMAGE_DIR=/proc/1/fd/5"), std::string("CRTOOLS_INIT_PID=12"),
         std::string("LOCKSTEP_POD=4026531840"), std::string("LOCKSTEP_ROUND=r1"),
         std::string("LOCKSTEP_HOOK_LIMIT_MS=1000")}) {
     input += piece_of(text);
@@ -250,6 +251,7 @@ void config_seeds() {
   seed("config", "agent", std::string(1, '\2') + test::read_file(examples + "agent.yaml"));
   seed("config", "key",
        "\3name: name\nrole: agent\nnode: web-1\npublic: \"rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7\"\n");
+  seed("config", "groups", std::string(1, '\5') + test::read_file(examples + "groups.yaml"));
   seed("config", "all_forms",
        std::string(1, '\0') +
            "group: \"g\"\nmembers: [{id: a, pid: 1, images: b}, {id: !!str c, pidfile: d,"

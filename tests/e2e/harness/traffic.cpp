@@ -29,7 +29,13 @@ Traffic::Traffic(std::filesystem::path dir, const Network& network, const Traffi
 }
 
 void Traffic::start(const std::string& member, std::size_t pod, std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), program("lockstep-traffic"));
+  std::filesystem::path file = program("lockstep-traffic");
+  if (options_.own_names) {
+    std::filesystem::create_directories(dir_ / "bin");
+    std::filesystem::create_symlink(file, dir_ / "bin" / member);
+    file = dir_ / "bin" / member;
+  }
+  arguments.insert(arguments.begin(), file);
   arguments.insert(arguments.end(), {"--status", dir_ / (member + ".json"), "--pidfile", dir_ / (member + ".pid")});
   if (options_.rate > 0) arguments.insert(arguments.end(), {"--rate", std::to_string(options_.rate)});
   members_.push_back(member);

@@ -15,6 +15,7 @@ struct TrafficOptions {
   int connections = 2;      ///< of each client, over IPv4, and as many over IPv6
   int rate = 0;             ///< messages a second on each connection; 0: as fast as they can
   bool dual_stack = false;  ///< the server sees IPv4 clients by mapped addresses
+  bool own_names = false;   ///< each process is called as its member is
   int ballast_mib = 0;      ///< memory that makes the server's dump last
 };
 
