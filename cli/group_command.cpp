@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "cli/aftermath.hpp"
+#include "cli/attempts/attempts.hpp"
 #include "cli/broker_address.hpp"
 #include "cli/images_folder.hpp"
 #include "cli/preflight.hpp"
@@ -23,7 +24,8 @@ namespace lockstep::cli {
 namespace {
 
 /// A member's own commands for this operation, and what they are told.
-PlannedCommands own_commands(const RoundContext& context, Operation operation, const ReadyMember& ready) {
+PlannedCommands own_commands(const RoundContext& context, Operation operation, const ReadyMember& ready,
+                             std::size_t attempt) {
   const GroupMember& member = *ready.member;
   PlannedCommands plan;
   for (const MemberCommand& command : member.commands) {
@@ -32,10 +34,12 @@ PlannedCommands own_commands(const RoundContext& context, Operation operation, c
   // What Podman imports has no folder yet.
   plan.folder = operation == Operation::restore && !ready.archive.empty() ? ready.unpacked.path() : ready.work;
   plan.environment = {"LOCKSTEP_ROUND=" + context.round.value, "LOCKSTEP_GROUP=" + context.group.value,
-                      "LOCKSTEP_MEMBER=" + member.id.value, "LOCKSTEP_OPERATION=" + std::string(to_string(operation))};
+                      "LOCKSTEP_MEMBER=" + member.id.value, "LOCKSTEP_OPERATION=" + std::string(to_string(operation)),
+                      "LOCKSTEP_ATTEMPT=" + std::to_string(attempt)};
   // A member on another node has neither here.
   if (!ready.images.empty()) plan.environment.push_back("LOCKSTEP_IMAGES=" + ready.images);
-  if (operation == Operation::dump && ready.pid != 0) plan.environment.push_back("LOCKSTEP_PID=" + std::to_string(ready.pid));
+  if (operation == Operation::dump && ready.pid != 0)
+    plan.environment.push_back("LOCKSTEP_PID=" + std::to_string(ready.pid));
   return plan;
 }
 
@@ -56,7 +60,7 @@ milliseconds sum(const Deadlines& limits) {
 }
 
 RoundPlan make_plan(Operation operation, const GroupOptions& options, const GroupFile& group,
-                    const Preflight& preflight, const std::string& broker, RoundId round) {
+                    const Preflight& preflight, const std::string& broker, RoundId round, const AttemptPlan& attempt) {
   RoundPlan plan{std::move(round), group.group, {}, {}};
   plan.open.operation = operation;
   plan.open.leave_running = options.leave_running;
@@ -64,7 +68,9 @@ RoundPlan make_plan(Operation operation, const GroupOptions& options, const Grou
   plan.open.lease_ms = group.lease_ms;
   plan.open.policy = group.policy;
   RoundContext context{plan.round, plan.group, preflight.hook, group.socket_dir, broker};
-  for (const ReadyMember& ready : preflight.members) plan.own_commands.push_back(own_commands(context, operation, ready));
+  for (const ReadyMember& ready : preflight.members) {
+    plan.own_commands.push_back(own_commands(context, operation, ready, attempt.number));
+  }
   make_room(plan);
   context.longest = sum(plan.open.deadlines);
   for (std::size_t i = 0; i < preflight.members.size(); ++i) {
@@ -77,6 +83,8 @@ RoundPlan make_plan(Operation operation, const GroupOptions& options, const Grou
                                                          : driver.restore(context, ready));
     auto& argv = plan.commands.back().argv;
     argv.insert(argv.end(), ready.more_options.begin(), ready.more_options.end());
+    // A group with a member of Podman's does not allow it (group_file.cpp).
+    if (attempt.skip_in_flight) argv.emplace_back("--skip-in-flight");
   }
   return plan;
 }
@@ -87,8 +95,9 @@ bool is_remote(const ReadyMember& ready) { return !ready.node.empty(); }
 void prove(const Preflight& preflight, Report& report) {
   if (verdict_of(report) != RoundVerdict::committed) return;
   if (std::ranges::any_of(preflight.members, is_remote)) {
-    report.notes.push_back("not proved to be one consistent cut: the archives are on the members' nodes; copy them here, "
-                           "and `lockstep verify` proves it");
+    report.notes.push_back(
+        "not proved to be one consistent cut: the archives are on the members' nodes; copy them here, "
+        "and `lockstep verify` proves it");
     return;
   }
   std::vector<std::string> folders;
@@ -109,8 +118,8 @@ RoundPatience patience_with(const Preflight& preflight) {
 }
 
 /// Clears the images folders of what an earlier round left, and keeps in them what a restore will need.
-Result<void> make_ready(Operation operation, const Preflight& preflight) {
-  if (auto cleared = clear_images(operation, preflight.members); !cleared) return cleared;
+Result<void> make_ready(Operation operation, const Preflight& preflight, bool tried_before) {
+  if (auto cleared = clear_images(operation, preflight.members, tried_before); !cleared) return cleared;
   for (const ReadyMember& ready : preflight.members) {
     if (operation != Operation::dump) break;
     if (auto kept = keep_options(ready); !kept) return kept;
@@ -127,11 +136,12 @@ void report_findings(const Preflight& preflight, Report& report) {
 
 /// Opens the round and sees it through. Between the opening and the first CRIU the images folders are cleared of what
 /// an earlier round left: not before, since they may be those of a round that is still running.
-Result<Report> run_round(Operation operation, BrokerClient& broker, const RoundPlan& plan, const Preflight& preflight,
-                         Display& display, const Fd& signals) {
+Result<AttemptEnd> run_round(Operation operation, BrokerClient& broker, const RoundPlan& plan,
+                             const Preflight& preflight, const AttemptPlan& attempt, Display& display,
+                             const Fd& signals) {
   RoundDriver driver(broker, plan, display, signals, patience_with(preflight));
   if (auto opened = driver.open(); !opened) return Failure(opened.error());
-  if (auto made = make_ready(operation, preflight); !made) {
+  if (auto made = make_ready(operation, preflight, attempt.number > 1); !made) {
     driver.give_up(made.error().message());
     return Failure(made.error());
   }
@@ -153,7 +163,15 @@ Result<Report> run_round(Operation operation, BrokerClient& broker, const RoundP
   } else {
     after_restore(preflight.members, report);
   }
-  return report;
+  auto in_flight = only_in_flight(report.outcome, read_failures(plan, report.outcome));
+  find_listeners(preflight.members, in_flight);
+  return AttemptEnd{std::move(report), std::move(in_flight)};
+}
+
+/// What a dump may try; a restore has one round.
+RetryLimits limits_of(Operation operation, const GroupFile& group) {
+  if (operation == Operation::restore) return {};
+  return {group.in_flight_retries, group.skip_in_flight};
 }
 
 Result<Preflight> preflight_of(Operation operation, const GroupFile& group, bool look_at_trees) {
@@ -165,7 +183,8 @@ Result<Preflight> preflight_of(Operation operation, const GroupFile& group, bool
   return preflight;
 }
 
-/// The kubelet ends no container. That all run on is then implied; that some do, and others don't, has to be wanted by nobody.
+/// The kubelet ends no container. That all run on is then implied; that some do, and others don't, has to be wanted by
+/// nobody.
 Result<bool> runs_on(Operation operation, const GroupOptions& options, const GroupFile& group) {
   const auto by_kubelet = [](const GroupMember& member) { return member.driver == Driver::kubelet; };
   const auto count = std::ranges::count_if(group.members, by_kubelet);
@@ -188,8 +207,6 @@ Result<Report> run_command(Operation operation, GroupOptions options) {
   if (!key) return Failure(key.error());
   const auto preflight = preflight_of(operation, *group, options.preflight);
   if (!preflight) return Failure(preflight.error());
-  auto round = new_round_id();
-  if (!round) return Failure(round.error());
 
   // Ctrl-C is an event: an interrupted round is aborted in order, instead of leaving its CRIUs alone.
   const auto signals = open_signal_fd({SIGINT, SIGTERM, SIGHUP});  // before libzmq's threads
@@ -199,11 +216,19 @@ Result<Report> run_command(Operation operation, GroupOptions options) {
   if (const auto welcome = broker->hello(); !welcome) return Failure(welcome.error());
   if (take_signals(*signals) > 0) return fail(ErrorCode::refused, "interrupted", "nothing was started");
 
-  Display display(Display::mode_for(STDERR_FILENO, options.quiet, group->members.size()), STDERR_FILENO);
-  for (const auto& warning : preflight->warnings) display.note("warning: " + warning);
-  if (implied) display.note("all containers run on, as with --leave-running: the kubelet ends none");
-  const RoundPlan plan = make_plan(operation, options, *group, *preflight, address->broker, std::move(*round));
-  return run_round(operation, *broker, plan, *preflight, display, *signals);
+  const auto mode = Display::mode_for(STDERR_FILENO, options.quiet, group->members.size());
+  const auto say = [&](const std::string& text) { Display(mode, STDERR_FILENO).note(text); };
+  for (const auto& warning : preflight->warnings) say("warning: " + warning);
+  if (implied) say("all containers run on, as with --leave-running: the kubelet ends none");
+  const auto run = [&](const AttemptPlan& attempt) -> Result<AttemptEnd> {
+    auto round = new_round_id();
+    if (!round) return Failure(round.error());
+    const RoundPlan plan =
+        make_plan(operation, options, *group, *preflight, address->broker, std::move(*round), attempt);
+    Display display(mode, STDERR_FILENO);
+    return run_round(operation, *broker, plan, *preflight, attempt, display, *signals);
+  };
+  return run_attempts(limits_of(operation, *group), run, *signals, say);
 }
 
 }  // namespace

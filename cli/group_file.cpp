@@ -89,7 +89,8 @@ void read_driver(Config& config, const std::filesystem::path& folder, GroupMembe
 void read_moment(Config& config, CommandMoment& moment) {
   constexpr std::array<std::string_view, kCommandMoments> kWords{"before", "at", "after"};
   const auto named = std::ranges::count_if(kWords, [&](std::string_view word) { return config.has(word); });
-  if (named != 1) config.complain({}, "when does it run? One of \"before: prepare\", \"at: frozen\", \"after: resume\"");
+  if (named != 1)
+    config.complain({}, "when does it run? One of \"before: prepare\", \"at: frozen\", \"after: resume\"");
   config.choice("before", moment, {{"prepare", CommandMoment::prepare}});
   config.choice("at", moment, {{"frozen", CommandMoment::frozen}});
   config.choice("after", moment, {{"resume", CommandMoment::resume}});
@@ -243,6 +244,18 @@ void check_distinct(std::vector<Config>& configs, std::vector<GroupMember>& memb
   }
 }
 
+/// Podman, the kubelet and their runtimes have no word for it: what reaches their CRIU is a file, for all dumps.
+void check_skipping(Config& config, const GroupFile& group) {
+  const auto other = std::ranges::find_if(group.members, [](const auto& each) { return each.driver != Driver::criu; });
+  if (!group.skip_in_flight || other == group.members.end()) return;
+  config.complain(
+      "skip_in_flight",
+      "--skip-in-flight can't be handed to the CRIU of member \"" + other->id.value +
+          "\", a container: neither Podman nor the kubelet nor their runtimes have a word for it. Leave this "
+          "key out; a line \"skip-in-flight\" in /etc/criu/runc.conf (or crun.conf) has every dump of theirs "
+          "skip such connections");
+}
+
 void read_members(Config& config, const std::filesystem::path& folder, GroupFile& group) {
   GroupMember defaults;
   defaults.criu = {"criu"};
@@ -273,7 +286,10 @@ Result<GroupFile> read_group(Config config, const std::string& name, const std::
   read_deadlines(config, group.deadlines);
   read_lease(config, group.lease_ms);
   read_policy(config, group.policy);
+  config.number("in_flight_retries", group.in_flight_retries, 0, kMaxInFlightRetries);
+  config.flag("skip_in_flight", group.skip_in_flight);
   read_members(config, folder, group);
+  check_skipping(config, group);
   if (auto done = config.finish(); !done) return Failure(done.error());
   return group;
 }

@@ -52,9 +52,14 @@ struct GroupFile {
   std::string hook;  ///< empty: the one that was installed with this program
   Deadlines deadlines;
   std::uint32_t lease_ms = 15'000;
+  std::uint32_t in_flight_retries = 3;  ///< rounds after one that un-accepted connections have spoilt
+  bool skip_in_flight = false;          ///< and then one that leaves them out of the images
   ConnectionPolicy policy;
   std::vector<GroupMember> members;
 };
+
+/// The most rounds after the first one.
+inline constexpr std::uint32_t kMaxInFlightRetries = 100;
 
 /// Reads and checks a file. Errors name file, line and field.
 [[nodiscard]] Result<GroupFile> load_group_file(const std::string& path);

@@ -56,10 +56,14 @@ bool is_image(const std::filesystem::path& path) {
 
 /// An earlier dump's images. CRIU would open them anew and cut them to nothing, which costs it some 5 ms on ext4 while
 /// the tasks are frozen, and would leave those that it has no successor for.
-Result<std::vector<std::string>> old_images(const std::string& folder) {
+///
+/// `ours`: CRIU has been started here a moment ago. Otherwise its inventory tells that the folder is CRIU's; a dump
+/// that failed has none, since CRIU writes it last.
+Result<std::vector<std::string>> old_images(const std::string& folder, bool ours) {
   std::vector<std::string> found;
   std::error_code error;
-  const bool is_criu_folder = images::ImageFile::open(folder + "/inventory.img", images::kInventoryMagic).has_value();
+  const bool is_criu_folder =
+      ours || images::ImageFile::open(folder + "/inventory.img", images::kInventoryMagic).has_value();
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     const std::filesystem::path& path = entry.path();
     const bool parked = is_tracking_image(path.filename()) && path.extension() == kParked;
@@ -73,11 +77,11 @@ Result<std::vector<std::string>> old_images(const std::string& folder) {
   return found;
 }
 
-Result<std::vector<std::string>> stale_files(Operation operation, const ReadyMember& ready) {
+Result<std::vector<std::string>> stale_files(Operation operation, const ReadyMember& ready, bool ours) {
   const std::string folder = ready.images + "/";
   const std::string work = ready.work + "/";
   if (operation == Operation::restore) return std::vector{work + "stats-restore", restored_pidfile(ready.images)};
-  auto images = old_images(ready.images);
+  auto images = old_images(ready.images, ours);
   if (!images) return images;
   // The record first: never images of one round beside the record of another.
   std::vector<std::string> stale{folder + std::string(kRecordFile), folder + std::string(kRecordPartFile),
@@ -88,13 +92,13 @@ Result<std::vector<std::string>> stale_files(Operation operation, const ReadyMem
 
 }  // namespace
 
-Result<void> clear_images(Operation operation, const std::vector<ReadyMember>& members) {
+Result<void> clear_images(Operation operation, const std::vector<ReadyMember>& members, bool tried_before) {
   for (const ReadyMember& ready : members) {
     if (ready.images.empty()) continue;  // they are on its node
     if (operation == Operation::restore) {
       if (auto parked = park_tracking_images(ready); !parked) return fail_from(parked.error(), the_member(ready));
     }
-    const auto stale = stale_files(operation, ready);
+    const auto stale = stale_files(operation, ready, tried_before);
     if (!stale) return fail_from(stale.error(), the_member(ready));
     for (const std::string& path : *stale) {
       if (auto removed = remove_file(path); !removed) return fail_from(removed.error(), the_member(ready));

@@ -115,6 +115,35 @@ std::string archives_text(const Report& report) {
   return text.empty() ? text : "\n" + text;
 }
 
+/// All rounds, where there was more than one, and what to do when un-accepted connections had the last word.
+std::string attempts_text(const Report& report) {
+  std::string text;
+  for (std::size_t i = 0; report.attempts.size() > 1 && i < report.attempts.size(); ++i) {
+    const Attempt& attempt = report.attempts[i];
+    text += "attempt " + std::to_string(i + 1) + " (round " + attempt.round.value +
+            (attempt.skip_in_flight ? ", with --skip-in-flight" : "") + "): " + attempt.verdict;
+    if (!attempt.in_flight.empty()) text += ": " + printable(attempt.reason);
+    text += "\n";
+  }
+  if (report.attempts.empty()) return text;
+  const Attempt& last = report.attempts.back();
+  for (const InFlight& each : last.in_flight) {
+    text +=
+        "member \"" + each.member.value + "\": " + printable(each.text()) +
+        ": CRIU can't save them. See why the application does not accept (is it stuck, or always behind?), or allow "
+        "more attempts: in_flight_retries; ";
+    text += each.tcp ? "\"skip_in_flight: true\" leaves such connections out of the images\n"
+                     : "connect to it less often while it is checkpointed\n";
+  }
+  if (last.skip_in_flight && last.verdict == "committed") {
+    text +=
+        "dumped with --skip-in-flight: connections that waited to be accepted are in no image. A restore closes the "
+        "ends "
+        "that members have of them; anybody else finds them gone\n";
+  }
+  return text;
+}
+
 /// The verdict is one line; the rest of a longer reason stands above it, with its member.
 std::string first_line(const std::string& text) { return printable(std::string_view(text).substr(0, text.find('\n'))); }
 
@@ -164,7 +193,11 @@ std::string verdict_line(const Report& report) {
       if (!report.proven) why = "its images don't fit together";
       return what + ": committed, but " + why + ", " + facts;
     }
-    case RoundVerdict::aborted: return what + ": aborted: " + first_line(status.reason) + culprit + ", " + facts;
+    case RoundVerdict::aborted:
+      if (!report.attempts.empty() && !report.attempts.back().in_flight.empty()) {
+        return what + ": aborted: " + printable(report.attempts.back().reason) + ", " + facts;
+      }
+      return what + ": aborted: " + first_line(status.reason) + culprit + ", " + facts;
     case RoundVerdict::unknown: break;
   }
   const std::string why =
@@ -182,6 +215,7 @@ std::string report_text(const Report& report, const TimelineStyle& style) {
   }
   if (!report.proof.empty()) text += "\n" + printable(report.proof) + "\n";
   text += archives_text(report) + findings_text(report);
+  if (const std::string attempts = attempts_text(report); !attempts.empty()) text += "\n" + attempts;
   if (!report.notes.empty()) text += "\n";
   for (const auto& note : report.notes) text += printable(note) + "\n";
   return text + "\n" + verdict_line(report) + "\n";

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/attempts/in_flight.hpp"
 #include "cli/criu_stats.hpp"
 #include "cli/examine/examine.hpp"
 #include "cli/exit_code.hpp"
@@ -30,6 +31,17 @@ struct MemberReport {
   std::vector<std::string> archives = {};  ///< on that node
 };
 
+/// One round of a command that may take several (attempts/attempts.hpp).
+struct Attempt {
+  RoundId round;
+  bool skip_in_flight = false;      ///< CRIU was told to pass over un-accepted connections
+  std::string verdict;              ///< as of RoundVerdict
+  std::string reason;               ///< why it was aborted
+  std::vector<InFlight> in_flight;  ///< not empty: the only reason, so that another round was worth trying
+  milliseconds duration{};
+  milliseconds pause{};  ///< until the next one
+};
+
 struct Report {
   RoundId round;
   GroupId group;
@@ -43,7 +55,8 @@ struct Report {
     Finding finding;
   };
   std::vector<MemberFinding> findings = {};  ///< of a dump: what was seen in its trees before anything was frozen
-  milliseconds sync{};             ///< dump: how long it took to get the images to the disk, when nobody was frozen
+  std::vector<Attempt> attempts = {};                ///< all rounds of this command, the last one's is the report
+  milliseconds sync{};  ///< dump: how long it took to get the images to the disk, when nobody was frozen
 };
 
 [[nodiscard]] RoundVerdict verdict_of(const RoundOutcome& outcome);

@@ -139,6 +139,34 @@ Json findings_json(const Report& report) {
   return list;
 }
 
+Json in_flight_json(const std::vector<InFlight>& found) {
+  Json list = Json::array();
+  for (const InFlight& each : found) {
+    const bool known = each.pid != 0;
+    list.push_back({{"member", each.member.value},
+                    {"tcp", each.tcp},
+                    {"listener", text_or_null(each.listener)},
+                    {"pid", known ? Json(each.pid) : Json(nullptr)},
+                    {"process", text_or_null(each.process)},
+                    {"descriptor", known ? Json(each.fd) : Json(nullptr)}});
+  }
+  return list;
+}
+
+Json attempts_json(const std::vector<Attempt>& attempts) {
+  Json list = Json::array();
+  for (const Attempt& attempt : attempts) {
+    list.push_back({{"round", attempt.round.value},
+                    {"verdict", attempt.verdict},
+                    {"reason", text_or_null(attempt.reason)},
+                    {"in_flight", in_flight_json(attempt.in_flight)},
+                    {"skip_in_flight", attempt.skip_in_flight},
+                    {"duration_ms", attempt.duration.count()},
+                    {"pause_ms", attempt.pause.count()}});
+  }
+  return list;
+}
+
 Json agent_json(const AgentStatus& agent) {
   return {{"name", agent.name}, {"role", to_string(agent.role)},  {"boot_id", agent.boot_id},
           {"pods", agent.pods}, {"whole_node", agent.whole_node}, {"last_heard_ms", agent.last_heard_ms}};
@@ -177,6 +205,8 @@ std::string report_json(const Report& report) {
                {"commands_frozen", hold_json(status)},
                {"duration_ms", report.outcome.duration.count()},
                {"sync_ms", report.sync.count()},
+               {"attempts", attempts_json(report.attempts)},
+               {"skip_in_flight_used", !report.attempts.empty() && report.attempts.back().skip_in_flight},
                {"notes", report.notes},
                {"preflight", findings_json(report)},
                {"differences", differences_json(status.differences)},
@@ -235,10 +265,14 @@ std::string round_json(const Message& answer) {
 }
 
 std::string preflight_json(const Preflight& preflight, int exit_code) {
-  Json json = {{"ok", exit_code == 0}, {"exit_code", exit_code}, {"warnings", preflight.warnings}, {"members", Json::array()}};
+  Json json = {
+      {"ok", exit_code == 0}, {"exit_code", exit_code}, {"warnings", preflight.warnings}, {"members", Json::array()}};
   for (const ReadyMember& ready : preflight.members) {
-    Json member = {{"id", ready.member->id.value}, {"pid", ready.pid == 0 ? Json(nullptr) : Json(ready.pid)}, {"ok", !any_fatal(ready.findings)},
-                   {"options", ready.more_options}, {"findings", Json::array()}};
+    Json member = {{"id", ready.member->id.value},
+                   {"pid", ready.pid == 0 ? Json(nullptr) : Json(ready.pid)},
+                   {"ok", !any_fatal(ready.findings)},
+                   {"options", ready.more_options},
+                   {"findings", Json::array()}};
     for (const Finding& finding : ready.findings) member["findings"].push_back(finding_json(finding));
     json["members"].push_back(std::move(member));
   }

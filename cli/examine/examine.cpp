@@ -20,8 +20,8 @@ constexpr std::string_view kDeleted = " (deleted)";
 constexpr int kMptcp = 262;  // IPPROTO_MPTCP, which older headers lack
 
 /// Anonymous inodes that CRIU saves.
-constexpr std::array<std::string_view, 9> kKnownInodes{"[eventfd]", "[eventpoll]", "[signalfd]", "[timerfd]", "inotify",
-                                                       "[fanotify]", "[pidfd]",    "bpf-map",    "[fsnotify]"};
+constexpr std::array<std::string_view, 9> kKnownInodes{
+    "[eventfd]", "[eventpoll]", "[signalfd]", "[timerfd]", "inotify", "[fanotify]", "[pidfd]", "bpf-map", "[fsnotify]"};
 
 /// Device numbers of files that CRIU saves: memory devices, terminals, and /dev/net/tun.
 bool is_known_device(unsigned major, unsigned minor) {
@@ -31,7 +31,8 @@ bool is_known_device(unsigned major, unsigned minor) {
   constexpr unsigned kMisc = 10;
   constexpr unsigned kTun = 200;
   const bool pty = major >= 128 && major <= 143;
-  return major == kMemory || major == kVirtualTerminals || major == kTerminals || pty || (major == kMisc && minor == kTun);
+  return major == kMemory || major == kVirtualTerminals || major == kTerminals || pty ||
+         (major == kMisc && minor == kTun);
 }
 
 bool is_slave(const OpenFile& file) {
@@ -60,9 +61,14 @@ class Examination {
       for (const MappedFile& map : process.maps) check_map(map);
     }
     for (const Outsider& outsider : tree_.outsiders) {
-      findings_.push_back({Severity::note, outsider.pid, outsider.name, -1,
+      findings_.push_back({Severity::note,
+                           outsider.pid,
+                           outsider.name,
+                           -1,
                            outsider.why + " and not in the tree: it is not dumped, nor killed with it",
-                           "make it a member of its own, or keep it in the foreground", {}, false});
+                           "make it a member of its own, or keep it in the foreground",
+                           {},
+                           false});
     }
     std::ranges::stable_sort(findings_, {}, &Finding::severity);
     return std::move(findings_);
@@ -91,9 +97,8 @@ class Examination {
     });
   }
   [[nodiscard]] bool allows_external(std::string_view kind) const {
-    return std::ranges::any_of(given_, [&](const std::string& word) {
-      return word.find(std::string(kind) + "[") != std::string::npos;
-    });
+    return std::ranges::any_of(
+        given_, [&](const std::string& word) { return word.find(std::string(kind) + "[") != std::string::npos; });
   }
 
   void check_session() {
@@ -101,13 +106,16 @@ class Examination {
     process_ = &tree_.processes.front();
     // A tree without its session's leader comes back in the session of whoever restores it.
     if (process_->session == process_->pid) return;
-    need("--shell-job", 'j', -1, "is the tree's root and no session leader (its session is that of process " +
-                                     std::to_string(process_->session) + ")", true);
+    need("--shell-job", 'j', -1,
+         "is the tree's root and no session leader (its session is that of process " +
+             std::to_string(process_->session) + ")",
+         true);
   }
 
   void check_process() {
     if (process_->tracer != 0) {
-      fatal("traced", -1, "is traced by process " + std::to_string(process_->tracer), "detach the debugger or tracer first");
+      fatal("traced", -1, "is traced by process " + std::to_string(process_->tracer),
+            "detach the debugger or tracer first");
     }
     if (process_->limits_hidden) {
       add(Severity::note, "limits", -1, "belongs to another user, and lockstep runs without CAP_SYS_RESOURCE",
@@ -141,17 +149,20 @@ class Examination {
   }
 
   void check_anonymous(const OpenFile& file) {
-    const std::string_view name = std::string_view(file.path).substr(std::min(file.path.find(':') + 1, file.path.size()));
+    const std::string_view name =
+        std::string_view(file.path).substr(std::min(file.path.find(':') + 1, file.path.size()));
     const auto is = [&](std::string_view word) { return name.find(word) != std::string_view::npos; };
     if (is("io_uring")) {
       return fatal("io_uring", file.fd, "uses io_uring", "CRIU can't dump it: switch it off in the application");
     }
     if (is("userfaultfd")) return fatal("userfaultfd", file.fd, "uses userfaultfd", "CRIU can't dump it");
     if (is("perf_event")) {
-      return fatal("perf_event", file.fd, "has performance counters open (perf_event)", "CRIU can't dump them: end the profiler");
+      return fatal("perf_event", file.fd, "has performance counters open (perf_event)",
+                   "CRIU can't dump them: end the profiler");
     }
     const bool known = std::ranges::any_of(kKnownInodes, [&](std::string_view word) { return is(word); });
-    if (!known) fatal(file.path, file.fd, "has " + file.path + " open", "CRIU can't dump it: close it for the checkpoint");
+    if (!known)
+      fatal(file.path, file.fd, "has " + file.path + " open", "CRIU can't dump it: close it for the checkpoint");
   }
 
   void check_device(const OpenFile& file) {
@@ -176,15 +187,29 @@ class Examination {
     if (socket.family == AF_NETLINK || socket.family == AF_PACKET) return;
     const bool inet = socket.family == AF_INET || socket.family == AF_INET6;
     if (inet && socket.protocol == kMptcp) {
-      return fatal("mptcp", file.fd, "has an MPTCP socket",
-                   "CRIU can't dump it: switch MPTCP off in the application (sysctl net.mptcp.enabled=0 makes new ones fail)");
+      return fatal(
+          "mptcp", file.fd, "has an MPTCP socket",
+          "CRIU can't dump it: switch MPTCP off in the application (sysctl net.mptcp.enabled=0 makes new ones fail)");
     }
     const bool known = socket.type == SOCK_RAW || socket.protocol == IPPROTO_TCP || socket.protocol == IPPROTO_UDP ||
                        socket.protocol == IPPROTO_UDPLITE;
-    if (inet && known) return;
-    const std::string kind = "family " + std::to_string(socket.family) + ", protocol " + std::to_string(socket.protocol);
+    if (inet && known) return check_listener(file, socket);
+    const std::string kind =
+        "family " + std::to_string(socket.family) + ", protocol " + std::to_string(socket.protocol);
     fatal("socket " + kind, file.fd, "has a socket of a kind that CRIU does not know (" + kind + ")",
           "close it for the checkpoint");
+  }
+
+  /// Worth knowing and no obstacle: by the time of the dump it may have been accepted, or others may have come. Workers
+  /// that share a listener have one queue.
+  void check_listener(const OpenFile& file, const SocketFacts& socket) {
+    if (socket.unaccepted == 0 || is_given("--skip-in-flight") || !waited_at_.insert(file.inode).second) return;
+    const bool one = socket.unaccepted == 1;
+    add(Severity::note, "listener " + std::to_string(file.inode), file.fd,
+        "has " + std::to_string(socket.unaccepted) + (one ? " connection" : " connections") + " at its listener " +
+            socket.local + (one ? " that is" : " that are") + " not accepted yet",
+        "CRIU can't save those: a checkpoint that meets one is tried again (in_flight_retries), or skips it "
+        "(skip_in_flight)");
   }
 
   void check_unix(const OpenFile& file, const SocketFacts& socket) {
@@ -193,9 +218,10 @@ class Examination {
     if (socket.type == SOCK_DGRAM && !socket.peer_name.empty()) {
       return need("--ext-unix-sk", 'x', file.fd, "sends datagrams to a unix socket outside of the tree" + where, true);
     }
-    fatal("unix", file.fd, "has a unix socket whose other end is outside of the tree" + where,
-          "CRIU can't dump half of it: end that connection (output to a file instead of a log daemon), or make both ends "
-          "members of one tree");
+    fatal(
+        "unix", file.fd, "has a unix socket whose other end is outside of the tree" + where,
+        "CRIU can't dump half of it: end that connection (output to a file instead of a log daemon), or make both ends "
+        "members of one tree");
   }
 
   void check_map(const MappedFile& map) {
@@ -208,7 +234,8 @@ class Examination {
       return fatal("io_uring", -1, "uses io_uring", "CRIU can't dump it: switch it off in the application");
     }
     const bool of_memory = map.path.starts_with("/memfd:") || map.path.starts_with("/dev/zero") ||
-                           map.path.starts_with("/anon_hugepage") || map.path.starts_with("/[aio]") || map.path.starts_with("/drm");
+                           map.path.starts_with("/anon_hugepage") || map.path.starts_with("/[aio]") ||
+                           map.path.starts_with("/drm");
     if (map.path.starts_with("/") && !of_memory && map.looked_at) check_unlinked(map.path, map.links, map.bytes, -1);
   }
 
@@ -225,7 +252,8 @@ class Examination {
     }
     // One limit for all of them, with room to grow until everything is frozen.
     const std::uint64_t wanted = (bytes / kMiB + 1) * 2 * kMiB;
-    add(Severity::option, "ghost " + path, fd, what, "CRIU needs --ghost-limit", {"--ghost-limit", std::to_string(wanted)});
+    add(Severity::option, "ghost " + path, fd, what, "CRIU needs --ghost-limit",
+        {"--ghost-limit", std::to_string(wanted)});
   }
 
   /// What the user allows; CRIU takes K, M and G.
@@ -242,7 +270,10 @@ class Examination {
       const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
       if (error != std::errc{}) return kUnlimited;  // CRIU will say what is wrong with it
       const char unit = end != word.data() + word.size() ? *end : 0;
-      return value << (unit == 'K' || unit == 'k' ? 10U : unit == 'M' || unit == 'm' ? 20U : unit == 'G' || unit == 'g' ? 30U : 0U);
+      return value << (unit == 'K' || unit == 'k'   ? 10U
+                       : unit == 'M' || unit == 'm' ? 20U
+                       : unit == 'G' || unit == 'g' ? 30U
+                                                    : 0U);
     }
     return std::nullopt;
   }
@@ -252,6 +283,7 @@ class Examination {
   std::set<pid_t> pids_;
   std::set<std::uint64_t> sockets_;
   std::set<unsigned> ptys_;
+  std::set<std::uint64_t> waited_at_;  ///< listeners that have been told of
   const ProcessFacts* process_ = nullptr;
   std::set<std::string> said_;
   std::vector<Finding> findings_;

@@ -19,6 +19,9 @@ struct SocketFacts {
   /// Unix sockets: the other end's inode, 0 where there is none or it is not known.
   std::uint64_t peer = 0;
   std::string peer_name;  ///< its path; abstract ones begin with '@'
+  // TCP listeners:
+  std::string local = {};        ///< "10.0.0.1:80"; empty: no listener
+  std::uint32_t unaccepted = 0;  ///< connections that wait in its queue
 };
 
 struct OpenFile {
@@ -27,10 +30,10 @@ struct OpenFile {
   FileKind kind = FileKind::other;
   std::uint64_t inode = 0;
   std::uint64_t links = 1;
-  std::uint64_t bytes = 0;         ///< on the disk
-  unsigned device_major = 0;       ///< of a device
+  std::uint64_t bytes = 0;    ///< on the disk
+  unsigned device_major = 0;  ///< of a device
   unsigned device_minor = 0;
-  bool locked = false;             ///< a file lock or lease is held through it
+  bool locked = false;                  ///< a file lock or lease is held through it
   std::optional<unsigned> pty_of = {};  ///< a pty's master: the number of its slave
   std::optional<SocketFacts> socket = {};
 };
@@ -56,8 +59,8 @@ struct ProcessFacts {
   pid_t session = 0;
   std::string name;
   pid_t tracer = 0;
-  bool shares_ipc = false;       ///< its IPC namespace is CRIU's own
-  bool limits_hidden = false;    ///< CRIU can't read its limits: another user's, and CRIU lacks CAP_SYS_RESOURCE
+  bool shares_ipc = false;     ///< its IPC namespace is CRIU's own
+  bool limits_hidden = false;  ///< CRIU can't read its limits: another user's, and CRIU lacks CAP_SYS_RESOURCE
   std::vector<OpenFile> files;
   std::vector<MappedFile> maps;  ///< of files, each once
   std::vector<Limit> limits;

@@ -1,8 +1,11 @@
 #include "cli/scan/proc_scan.hpp"
 
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,12 +15,14 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
 #include "cli/scan/unix_sockets.hpp"
 #include "common/netns.hpp"
+#include "schemas/endpoint_text.hpp"
 
 namespace lockstep::cli {
 namespace {
@@ -37,8 +42,8 @@ std::string link_of(const std::string& path) {
 std::vector<int> numbers_in(const std::string& folder) {
   std::vector<int> numbers;
   std::error_code error;
-  for (auto entry = std::filesystem::directory_iterator(folder, error); !error && entry != std::filesystem::directory_iterator();
-       entry.increment(error)) {
+  for (auto entry = std::filesystem::directory_iterator(folder, error);
+       !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
     const std::string name = entry->path().filename().string();
     int number = 0;
     const auto [end, wrong] = std::from_chars(name.data(), name.data() + name.size(), number);
@@ -61,6 +66,33 @@ FileKind kind_of(const std::string& path, mode_t mode) {
   }
 }
 
+/// Whether it is a TCP listener, where, and how many wait in its queue.
+void read_listener(const Fd& socket, SocketFacts& facts) {
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  if (::getsockopt(socket.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0) return;
+  sockaddr_storage address{};
+  size = sizeof address;
+  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) return;
+  Endpoint local;
+  if (address.ss_family == AF_INET6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address);
+    local.family = IpFamily::v6;
+    local.port = ntohs(v6.sin6_port);
+    std::memcpy(local.address.data(), &v6.sin6_addr, sizeof v6.sin6_addr);
+  } else {
+    const auto& v4 = reinterpret_cast<const sockaddr_in&>(address);
+    local.port = ntohs(v4.sin_port);
+    std::memcpy(local.address.data(), &v4.sin_addr, sizeof v4.sin_addr);
+  }
+  facts.local = endpoint_text(local);
+  // Of a listener the kernel tells its queue's length here, and its limit in tcpi_sacked (net/ipv4/tcp.c,
+  // tcp_get_info()).
+  tcp_info info{};
+  size = sizeof info;
+  if (::getsockopt(socket.get(), IPPROTO_TCP, TCP_INFO, &info, &size) == 0) facts.unaccepted = info.tcpi_unacked;
+}
+
 /// What a process's socket is, asked through a copy of its descriptor that is closed at once.
 std::optional<SocketFacts> socket_facts(const Fd& process, const OpenFile& file, const UnixSockets& unix_sockets) {
   const Fd copy(static_cast<int>(::syscall(SYS_pidfd_getfd, process.get(), file.fd, 0)));
@@ -73,7 +105,10 @@ std::optional<SocketFacts> socket_facts(const Fd& process, const OpenFile& file,
     socklen_t size = sizeof value;
     return ::getsockopt(copy.get(), SOL_SOCKET, option, &value, &size) == 0;
   };
-  if (!ask(SO_DOMAIN, facts.family) || !ask(SO_TYPE, facts.type) || !ask(SO_PROTOCOL, facts.protocol)) return std::nullopt;
+  if (!ask(SO_DOMAIN, facts.family) || !ask(SO_TYPE, facts.type) || !ask(SO_PROTOCOL, facts.protocol))
+    return std::nullopt;
+  const bool inet = facts.family == AF_INET || facts.family == AF_INET6;
+  if (inet && facts.type == SOCK_STREAM && facts.protocol == IPPROTO_TCP) read_listener(copy, facts);
   const auto known = unix_sockets.find(file.inode);
   if (facts.family != AF_UNIX || known == unix_sockets.end()) return facts;
   facts.peer = known->second.peer;
@@ -161,7 +196,8 @@ ProcessFacts read_process(const ProcessStat& stat, const UnixSockets& unix_socke
 ProcessList list_processes() {
   ProcessList processes;
   for (const int pid : numbers_in("/proc")) {
-    if (auto stat = parse_stat(text_of("/proc/" + std::to_string(pid) + "/stat"))) processes.emplace(pid, std::move(*stat));
+    if (auto stat = parse_stat(text_of("/proc/" + std::to_string(pid) + "/stat")))
+      processes.emplace(pid, std::move(*stat));
   }
   return processes;
 }

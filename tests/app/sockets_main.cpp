@@ -2,6 +2,7 @@
 ///
 /// It obeys the lines of a file that only grows, and tells the state of every socket in another one:
 ///   listen NAME PORT        on all addresses, IPv4 and IPv6; connections are accepted as NAME.1, NAME.2, …
+///   accept NAME on|off      at first on; off: connections wait in the listener's queue
 ///   connect NAME 10.0.0.1:80
 ///   send NAME BYTES         so many more bytes, as fast as the kernel takes them
 ///   read NAME on|off        at first on
@@ -34,6 +35,7 @@ struct Listener {
   std::string name;
   std::vector<Fd> sockets;
   int accepted = 0;
+  bool accepting = true;
 };
 
 class Program {
@@ -92,6 +94,11 @@ void Program::obey(const std::string& line) {
     return;
   }
   if (verb == "close" && std::erase_if(listeners_, [&](const Listener& each) { return each.name == name; }) > 0) return;
+  const auto listener = std::ranges::find(listeners_, name, &Listener::name);
+  if (verb == "accept" && listener != listeners_.end()) {
+    listener->accepting = what == "on";
+    return;
+  }
   HeldSocket* socket = find(name);
   if (socket == nullptr) return failures_.push_back(line + ": no such socket");
   if (verb == "send") return socket->send(std::stoull(what));
@@ -103,6 +110,7 @@ void Program::obey(const std::string& line) {
 
 void Program::accept_new() {
   for (Listener& listener : listeners_) {
+    if (!listener.accepting) continue;
     for (const Fd& socket : listener.sockets) {
       Fd accepted(::accept4(socket.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (!accepted) continue;

@@ -10,7 +10,9 @@ namespace {
 
 constexpr std::uint64_t kMiB = std::uint64_t{1} << 20;
 
-OpenFile anonymous(const std::string& name) { return {.fd = 7, .path = "anon_inode:" + name, .kind = FileKind::anonymous}; }
+OpenFile anonymous(const std::string& name) {
+  return {.fd = 7, .path = "anon_inode:" + name, .kind = FileKind::anonymous};
+}
 
 OpenFile device(const std::string& path, unsigned major, unsigned minor) {
   return {.fd = 7, .path = path, .kind = FileKind::character, .device_major = major, .device_minor = minor};
@@ -103,6 +105,20 @@ TEST(Examine, JudgesEachKindOfDescriptor) {
   }
 }
 
+TEST(Examine, HintsAtUnacceptedConnectionsOncePerListener) {
+  OpenFile listener = socket_of(AF_INET, SOCK_STREAM, IPPROTO_TCP);
+  listener.socket->local = "*:80";
+  EXPECT_TRUE(examine(with(listener), {}).empty());
+  listener.socket->unaccepted = 3;
+  TreeFacts tree = with(listener);
+  tree.processes[0].files.push_back(listener);  // workers share it
+  const auto findings = examine(tree, {});
+  ASSERT_EQ(findings.size(), 1U);
+  EXPECT_EQ(findings[0].severity, Severity::note);
+  EXPECT_EQ(findings[0].what, "has 3 connections at its listener *:80 that are not accepted yet");
+  EXPECT_TRUE(examine(tree, {"--skip-in-flight"}).empty());
+}
+
 TEST(Examine, TakesWhatTheUserGivesForGranted) {
   struct Row {
     OpenFile file;
@@ -177,7 +193,8 @@ TEST(Examine, JudgesProcessesAndTheirLimits) {
 TEST(Options, AreGatheredOnceWithTheLargestGhostLimit) {
   TreeFacts tree = plain_tree();
   for (ProcessFacts& process : tree.processes) {
-    process.files = {regular("/a", 1, 0, true), regular("/b (deleted)", 0, 3 * kMiB), regular("/c (deleted)", 0, 8 * kMiB)};
+    process.files = {regular("/a", 1, 0, true), regular("/b (deleted)", 0, 3 * kMiB),
+                     regular("/c (deleted)", 0, 8 * kMiB)};
   }
   const auto findings = examine(tree, {});
   const std::vector<std::string> of_dump{"--file-locks", "--ghost-limit", std::to_string(18 * kMiB)};

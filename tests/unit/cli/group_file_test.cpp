@@ -169,7 +169,25 @@ TEST(GroupFile, HasDefaults) {
   EXPECT_EQ(group->hook, "");
   EXPECT_EQ(group->deadlines, Deadlines{});
   EXPECT_EQ(group->lease_ms, 15'000U);
+  EXPECT_EQ(group->in_flight_retries, 3U);
+  EXPECT_FALSE(group->skip_in_flight);
   EXPECT_EQ(group->members[0].criu, std::vector<std::string>{"criu"});
+}
+
+TEST(GroupFile, SaysWhatBecomesOfConnectionsInFlight) {
+  const std::string keys = "group: g\nin_flight_retries: 0\nskip_in_flight: true\n";
+  const auto group = parse(keys + "members: [{id: a, pid: 1, images: a}]\n");
+  ASSERT_TRUE(group) << group.error().message();
+  EXPECT_EQ(group->in_flight_retries, 0U);
+  EXPECT_TRUE(group->skip_in_flight);
+  const std::string mixed = "members: [{id: a, pid: 1, images: a}, {id: b, driver: podman, container: c}]\n";
+  EXPECT_NE(error_of(keys + mixed)
+                .find("group.yaml:3: skip_in_flight: --skip-in-flight can't be handed to the CRIU of member \"b\""),
+            std::string::npos)
+      << error_of(keys + mixed);
+  EXPECT_TRUE(parse("group: g\nin_flight_retries: 5\n" + mixed));
+  EXPECT_NE(error_of("group: g\nin_flight_retries: 101\n" + mixed).find("group.yaml:2: in_flight_retries"),
+            std::string::npos);
 }
 
 TEST(GroupFile, NamesEveryMistake) {
@@ -309,12 +327,14 @@ TEST(GroupFileCommands, AreRefusedWithTheirPlace) {
     const char* command;
     const char* says;
   };
-  for (const Row& row : {Row{"{run: sync}", "when does it run?"}, Row{"{at: frozen, after: resume, run: sync}", "when does it run?"},
-                         Row{"{at: prepare, run: sync}", "members[0].commands[0].at"}, Row{"{at: frozen}", "the key \"run\" is missing"},
-                         Row{"{at: frozen, run: []}", "names no program"},
-                         Row{"{at: frozen, run: sync, timeout: 31m}", "commands[0].timeout"},
-                         Row{"{at: frozen, run: sync, on: never}", "commands[0].on"},
-                         Row{"{at: frozen, run: a, timeout: 20m}, {at: frozen, run: b, timeout: 20m}", "may take 30m together, not 40m"}}) {
+  for (const Row& row :
+       {Row{"{run: sync}", "when does it run?"}, Row{"{at: frozen, after: resume, run: sync}", "when does it run?"},
+        Row{"{at: prepare, run: sync}", "members[0].commands[0].at"}, Row{"{at: frozen}", "the key \"run\" is missing"},
+        Row{"{at: frozen, run: []}", "names no program"},
+        Row{"{at: frozen, run: sync, timeout: 31m}", "commands[0].timeout"},
+        Row{"{at: frozen, run: sync, on: never}", "commands[0].on"},
+        Row{"{at: frozen, run: a, timeout: 20m}, {at: frozen, run: b, timeout: 20m}",
+            "may take 30m together, not 40m"}}) {
     EXPECT_NE(error_of(with_command(row.command)).find(row.says), std::string::npos)
         << row.command << ": " << error_of(with_command(row.command));
   }

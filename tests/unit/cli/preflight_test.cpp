@@ -234,6 +234,9 @@ TEST_F(PreflightTest, ClearsTheImagesOfAnEarlierDump) {
   ASSERT_TRUE(clear_images(Operation::dump, members));
   EXPECT_EQ(test::read_file(folder_ / "images/a/pages-1.img"), "memory")
       << "a folder without an inventory is not CRIU's";
+  ASSERT_TRUE(clear_images(Operation::dump, members, true));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_ / "images/a")) << "a dump of ours that failed has left them";
+  test::write_file(folder_ / "images/a/pages-1.img", "memory");
 
   test::write_file(folder_ / "images/a/inventory.img", words({images::kInventoryMagic}));
   test::write_file(folder_ / "images/a/disk.img", "of a virtual machine");

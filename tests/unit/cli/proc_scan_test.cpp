@@ -93,8 +93,9 @@ TEST(UnixSockets, SurviveAnyDatagram) {
 }
 
 TEST(TreeOf, FollowsParentsAndLeavesZombiesOut) {
-  const ProcessList processes{{1, {1, 0, 1, 'S', "init"}},   {10, {10, 1, 10, 'S', "root"}}, {11, {11, 10, 10, 'S', "child"}},
-                              {12, {12, 11, 12, 'R', "grandchild"}}, {13, {13, 10, 10, 'Z', "dead"}}, {14, {14, 1, 10, 'S', "daemon"}},
+  const ProcessList processes{{1, {1, 0, 1, 'S', "init"}},      {10, {10, 1, 10, 'S', "root"}},
+                              {11, {11, 10, 10, 'S', "child"}}, {12, {12, 11, 12, 'R', "grandchild"}},
+                              {13, {13, 10, 10, 'Z', "dead"}},  {14, {14, 1, 10, 'S', "daemon"}},
                               {15, {15, 1, 15, 'S', "other"}}};
   EXPECT_EQ(tree_of(processes, 10), (std::vector<pid_t>{10, 11, 12}));
   EXPECT_TRUE(tree_of(processes, 99).empty());
@@ -172,9 +173,35 @@ TEST(ScanTree, SeesWhatARealProcessHolds) {
   const std::string text = all_of(findings);
   EXPECT_NE(text.find("holds a lock on " + folder / "locked"), std::string::npos) << text;
   EXPECT_NE(text.find("unlinked file of"), std::string::npos) << text;
-  const std::string unix_end = "descriptor " + std::to_string(pair[1]) + ": has a unix socket whose other end is outside";
+  const std::string unix_end =
+      "descriptor " + std::to_string(pair[1]) + ": has a unix socket whose other end is outside";
   EXPECT_NE(text.find(unix_end), std::string::npos) << text;
   EXPECT_EQ(text.find("eventfd"), std::string::npos) << text;
+}
+
+TEST(ScanTree, SeesConnectionsThatNobodyHasAccepted) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root, as CRIU does";
+  const Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(listener.get(), 5), 0);
+  ASSERT_EQ(::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const Child child([] {});
+  EXPECT_EQ(all_of(child.findings()).find("not accepted"), std::string::npos);
+  const Fd one(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const Fd two(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  for (const Fd* client : {&one, &two}) {
+    ASSERT_EQ(::connect(client->get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  }
+  const std::string text = all_of(child.findings());
+  EXPECT_NE(text.find("descriptor " + std::to_string(listener.get()) +
+                      ": has 2 connections at its listener 127.0.0.1:" + std::to_string(ntohs(address.sin_port)) +
+                      " that are not accepted yet"),
+            std::string::npos)
+      << text;
 }
 
 TEST(ScanTree, SeesMptcp) {

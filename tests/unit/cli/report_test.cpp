@@ -81,11 +81,13 @@ Report remote_report() {
 
 TEST(Report, NamesTheArchivesOnNodes) {
   Report report = remote_report();
-  EXPECT_NE(report_text(report, {}).find("\nmember server: node node-1: /var/lib/kubelet/checkpoints/checkpoint-a_b-c.tar\n"),
-            std::string::npos);
+  EXPECT_NE(
+      report_text(report, {}).find("\nmember server: node node-1: /var/lib/kubelet/checkpoints/checkpoint-a_b-c.tar\n"),
+      std::string::npos);
   report.members[0].run.exit = ProcessExit{1, 0};
   report.members[0].run.detail = "lockstep: HTTP 500";
-  EXPECT_NE(report_text(report, {}).find("member \"server\": criu ended with an error on node node-1\n  lockstep: HTTP 500\n"),
+  EXPECT_NE(report_text(report, {})
+                .find("member \"server\": criu ended with an error on node node-1\n  lockstep: HTTP 500\n"),
             std::string::npos);
 }
 
@@ -99,6 +101,50 @@ TEST(ReportJson, NamesTheArchivesOnNodes) {
   EXPECT_EQ(server["criu"]["log"], nullptr);
   EXPECT_EQ(json["members"][1]["node"], nullptr);
   EXPECT_EQ(json["members"][1]["archives"], Json::array());
+}
+
+/// Aborted by un-accepted connections, as often as was allowed.
+Report spoilt_report() {
+  Report report = aborted_report();
+  const InFlight found{MemberId("client"), true, 7, "10.0.0.1:80", 12, "nginx", 6};
+  const Attempt attempt{
+      RoundId("r1"),    false, "aborted", "member \"client\": " + found.text(), {found}, milliseconds(90),
+      milliseconds(150)};
+  report.attempts = {attempt, attempt};
+  report.attempts[1].round = report.round;
+  report.attempts[1].pause = {};
+  return report;
+}
+
+TEST(Report, TellsWhatUnacceptedConnectionsHaveDone) {
+  Report report = spoilt_report();
+  const std::string text = report_text(report, {});
+  const std::string where =
+      "member \"client\": un-accepted connections at its listener 10.0.0.1:80 (process 12 (nginx), descriptor 6)";
+  EXPECT_NE(text.find("attempt 1 (round r1): aborted: " + where + "\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("\n" + where + ": CRIU can't save them."), std::string::npos) << text;
+  EXPECT_NE(text.find("\"skip_in_flight: true\""), std::string::npos) << text;
+  EXPECT_TRUE(text.ends_with("aborted: " + where + ", 2 members, 215 ms\n")) << text;
+  const Json json = Json::parse(report_json(report));
+  ASSERT_EQ(json["attempts"].size(), 2U);
+  EXPECT_EQ(json["attempts"][0]["round"], "r1");
+  EXPECT_EQ(json["attempts"][0]["pause_ms"], 150);
+  EXPECT_EQ(json["attempts"][0]["in_flight"][0]["listener"], "10.0.0.1:80");
+  EXPECT_EQ(json["attempts"][0]["in_flight"][0]["pid"], 12);
+  EXPECT_EQ(json["skip_in_flight_used"], false);
+}
+
+TEST(Report, SaysWhenUnacceptedConnectionsWereSkipped) {
+  Report report = sample_report();
+  report.attempts = spoilt_report().attempts;
+  report.attempts.push_back({report.round, true, "committed", {}, {}, milliseconds(80), {}});
+  const std::string text = report_text(report, {});
+  EXPECT_NE(text.find(", with --skip-in-flight): committed\n"), std::string::npos) << text;
+  EXPECT_NE(text.find("are in no image"), std::string::npos) << text;
+  EXPECT_EQ(text.find("CRIU can't save them"), std::string::npos) << text;
+  EXPECT_EQ(Json::parse(report_json(report))["skip_in_flight_used"], true);
+  report.attempts = {{report.round, false, "committed", {}, {}, milliseconds(80), {}}};
+  EXPECT_EQ(report_text(report, {}).find("attempt"), std::string::npos) << "one that works is nothing to tell";
 }
 
 TEST(Report, VerdictsAndExitCodes) {
