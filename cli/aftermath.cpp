@@ -10,6 +10,9 @@
 
 #include "cli/criu_stats.hpp"
 #include "cli/files.hpp"
+#include "cli/images/process_images.hpp"
+#include "cli/restored/compare.hpp"
+#include "cli/restored/live_tree.hpp"
 
 namespace lockstep::cli {
 namespace {
@@ -70,6 +73,18 @@ void tell_from_records(const std::vector<ReadyMember>& members, Report& report) 
                                                   : ": the checkpoint is not complete, and restore will refuse it"));
 }
 
+void compare_with_images(const ReadyMember& ready, pid_t root, TimePoint opened, Report& report) {
+  const images::ProcessImages saved = images::read_process_images(ready.images);
+  const LiveTree live = read_live_tree(root);
+  const auto since = std::chrono::ceil<milliseconds>(Clock::now() - opened);
+  for (RestoreDifference& difference : compare_restored(saved, live, since)) {
+    report.after_restore.push_back({ready.member->id, std::move(difference)});
+  }
+  for (const std::string& problem : saved.problems) {
+    report.notes.push_back(the_member(ready) + ": was not compared with all of its images: " + problem);
+  }
+}
+
 void after_restored(const ReadyMember& ready, MemberReport& member, Report& report) {
   const auto pid = driver_of(*ready.member).restored_pid(ready);
   if (!pid) {
@@ -111,10 +126,11 @@ void after_checkpoint(const std::vector<ReadyMember>& members, Report& report) {
   report.sync = std::chrono::duration_cast<milliseconds>(Clock::now() - begin);
 }
 
-void after_restore(const std::vector<ReadyMember>& members, Report& report) {
+void after_restore(const std::vector<ReadyMember>& members, TimePoint opened, Report& report) {
   for (std::size_t i = 0; i < members.size(); ++i) {
     if (report.members[i].run.ok()) {
       after_restored(members[i], report.members[i], report);
+      if (const pid_t root = report.members[i].pid; root != 0) compare_with_images(members[i], root, opened, report);
     } else {
       check_nothing_left(members[i], report);
     }

@@ -5,6 +5,7 @@
 
 #include "cli/preflight.hpp"
 #include "cli/report.hpp"
+#include "common/clock.hpp"
 
 namespace lockstep::cli {
 
@@ -12,7 +13,8 @@ namespace lockstep::cli {
 /// (otherwise), and, when the broker was lost, tells from the records what has become of the round.
 void after_checkpoint(const std::vector<ReadyMember>& members, Report& report);
 
-/// Writes the restored trees' pids into the group's pidfiles; after a failure, names what CRIU has left running.
-void after_restore(const std::vector<ReadyMember>& members, Report& report);
+/// Writes the restored trees' pids into the group's pidfiles, and compares the running trees with their images
+/// (restored/compare.hpp); after a failure, names what CRIU has left running. `opened`: when the round was, or before.
+void after_restore(const std::vector<ReadyMember>& members, TimePoint opened, Report& report);
 
 }  // namespace lockstep::cli

@@ -139,8 +139,9 @@ void report_findings(const Preflight& preflight, Report& report) {
 Result<AttemptEnd> run_round(Operation operation, BrokerClient& broker, const RoundPlan& plan,
                              const Preflight& preflight, const AttemptPlan& attempt, Display& display,
                              const Fd& signals) {
+  const TimePoint opened = Clock::now();
   RoundDriver driver(broker, plan, display, signals, patience_with(preflight));
-  if (auto opened = driver.open(); !opened) return Failure(opened.error());
+  if (auto open = driver.open(); !open) return Failure(open.error());
   if (auto made = make_ready(operation, preflight, attempt.number > 1); !made) {
     driver.give_up(made.error().message());
     return Failure(made.error());
@@ -161,7 +162,7 @@ Result<AttemptEnd> run_round(Operation operation, BrokerClient& broker, const Ro
     after_checkpoint(preflight.members, report);
     prove(preflight, report);
   } else {
-    after_restore(preflight.members, report);
+    after_restore(preflight.members, opened, report);
   }
   auto in_flight = only_in_flight(report.outcome, read_failures(plan, report.outcome));
   find_listeners(preflight.members, in_flight);

@@ -215,6 +215,10 @@ std::string report_text(const Report& report, const TimelineStyle& style) {
   }
   if (!report.proof.empty()) text += "\n" + printable(report.proof) + "\n";
   text += archives_text(report) + findings_text(report);
+  if (!report.after_restore.empty()) text += "\nNot as it was saved:\n";
+  for (const auto& [member, difference] : report.after_restore) {
+    text += "member " + member.value + ": " + printable(difference.text()) + "\n";
+  }
   if (const std::string attempts = attempts_text(report); !attempts.empty()) text += "\n" + attempts;
   if (!report.notes.empty()) text += "\n";
   for (const auto& note : report.notes) text += printable(note) + "\n";

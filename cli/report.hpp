@@ -8,6 +8,7 @@
 #include "cli/criu_stats.hpp"
 #include "cli/examine/examine.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/restored/compare.hpp"
 #include "cli/round_driver.hpp"
 #include "cli/timeline.hpp"
 #include "schemas/messages.hpp"
@@ -55,6 +56,11 @@ struct Report {
     Finding finding;
   };
   std::vector<MemberFinding> findings = {};  ///< of a dump: what was seen in its trees before anything was frozen
+  struct MemberDifference {
+    MemberId member;
+    RestoreDifference difference;
+  };
+  std::vector<MemberDifference> after_restore = {};  ///< what of the running trees is not as it was saved
   std::vector<Attempt> attempts = {};                ///< all rounds of this command, the last one's is the report
   milliseconds sync{};  ///< dump: how long it took to get the images to the disk, when nobody was frozen
 };

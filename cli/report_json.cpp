@@ -139,6 +139,21 @@ Json findings_json(const Report& report) {
   return list;
 }
 
+Json after_restore_json(const Report& report) {
+  Json list = Json::array();
+  for (const auto& [member, difference] : report.after_restore) {
+    list.push_back({{"member", member.value},
+                    {"pid", difference.pid},
+                    {"process", difference.process},
+                    {"kind", to_string(difference.kind)},
+                    {"what", difference.what},
+                    {"saved", difference.saved},
+                    {"found", difference.found},
+                    {"remedy", difference.remedy}});
+  }
+  return list;
+}
+
 Json in_flight_json(const std::vector<InFlight>& found) {
   Json list = Json::array();
   for (const InFlight& each : found) {
@@ -207,6 +222,7 @@ std::string report_json(const Report& report) {
                {"sync_ms", report.sync.count()},
                {"attempts", attempts_json(report.attempts)},
                {"skip_in_flight_used", !report.attempts.empty() && report.attempts.back().skip_in_flight},
+               {"after_restore", after_restore_json(report)},
                {"notes", report.notes},
                {"preflight", findings_json(report)},
                {"differences", differences_json(status.differences)},

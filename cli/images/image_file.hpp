@@ -19,6 +19,11 @@ inline constexpr std::uint32_t kInventoryMagic = 0x58313116;  ///< stands alone
 inline constexpr std::uint32_t kFilesMagic = 0x56303138;
 inline constexpr std::uint32_t kInetSocketsMagic = 0x56443851;
 inline constexpr std::uint32_t kTcpStreamMagic = 0x51465506;
+inline constexpr std::uint32_t kPstreeMagic = 0x50273030;
+inline constexpr std::uint32_t kCoreMagic = 0x55053847;
+inline constexpr std::uint32_t kIdsMagic = 0x54432030;
+inline constexpr std::uint32_t kFdinfoMagic = 0x56213732;
+inline constexpr std::uint32_t kTimensMagic = 0x43114433;
 
 /// The largest entry that is read. CRIU has no limit; its largest, an epoll of 100,000 files, takes some 4 MiB.
 inline constexpr std::uint32_t kMaxEntry = 64U << 20U;

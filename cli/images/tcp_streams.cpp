@@ -10,7 +10,7 @@
 #include <memory>
 #include <set>
 
-#include "cli/images/image_file.hpp"
+#include "cli/images/image_entry.hpp"
 #include "criu_images.pb.h"
 #include "schemas/endpoint_text.hpp"
 
@@ -20,19 +20,6 @@ namespace {
 using Words = google::protobuf::RepeatedField<std::uint32_t>;
 
 constexpr std::uint32_t kInetSocketFile = 4;  // images/fdinfo.proto: fd_types INETSK
-
-template <class Entry>
-Result<std::optional<Entry>> next_entry(ImageFile& file) {
-  const auto bytes = file.next();
-  if (!bytes) return Failure(bytes.error());
-  if (!*bytes) return std::optional<Entry>();
-  Entry entry;
-  // ImageFile's limit keeps the size within an int.
-  if (!entry.ParseFromArray((*bytes)->data(), static_cast<int>((*bytes)->size()))) {
-    return file.damaged("has an entry that is no protobuf message");
-  }
-  return std::optional<Entry>(std::move(entry));
-}
 
 std::string stream_name(std::uint32_t inode) {
   std::array<char, 32> name{};

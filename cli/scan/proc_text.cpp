@@ -58,7 +58,8 @@ std::string unpadded(std::string_view range) {
 std::optional<ProcessStat> parse_stat(std::string_view text) {
   const std::size_t open = text.find('(');
   const std::size_t close = text.rfind(')');
-  if (open == std::string_view::npos || close == std::string_view::npos || close < open || open == 0) return std::nullopt;
+  if (open == std::string_view::npos || close == std::string_view::npos || close < open || open == 0)
+    return std::nullopt;
   ProcessStat stat;
   stat.name = std::string(text.substr(open + 1, close - open - 1));
   std::string_view rest = text.substr(close + 1);
@@ -105,6 +106,25 @@ std::vector<Limit> parse_limits(std::string_view text) {
     if (read(limit.soft) && read(limit.hard)) limits.push_back(std::move(limit));
   }
   return limits;
+}
+
+std::optional<ClockOffsets> parse_timens_offsets(std::string_view text) {
+  constexpr std::int64_t kMaxSeconds = std::int64_t{1} << 32;  // what the kernel keeps within a count of nanoseconds
+  constexpr std::int64_t kSecond = 1'000'000'000;
+  std::optional<std::chrono::nanoseconds> monotonic;
+  std::optional<std::chrono::nanoseconds> boottime;
+  while (!text.empty()) {
+    std::string_view line = take(text, '\n');
+    const std::string_view clock = take_word(line);
+    std::int64_t seconds = 0;
+    std::int64_t rest = 0;
+    if (!read_number(take_word(line), seconds) || !read_number(take_word(line), rest)) continue;
+    if (seconds > kMaxSeconds || seconds < -kMaxSeconds || rest < 0 || rest >= kSecond) continue;
+    if (clock == "monotonic") monotonic = std::chrono::nanoseconds(seconds * kSecond + rest);
+    if (clock == "boottime") boottime = std::chrono::nanoseconds(seconds * kSecond + rest);
+  }
+  if (!monotonic || !boottime) return std::nullopt;
+  return ClockOffsets{*monotonic, *boottime};
 }
 
 std::vector<MapLine> parse_maps(std::string_view text) {

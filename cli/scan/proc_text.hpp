@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -29,6 +30,14 @@ struct ProcessStat {
 
 /// /proc/PID/limits.
 [[nodiscard]] std::vector<Limit> parse_limits(std::string_view text);
+
+/// /proc/PID/timens_offsets: how far the clocks of its time namespace are ahead of the machine's. Nothing for other
+/// texts.
+struct ClockOffsets {
+  std::chrono::nanoseconds monotonic{};
+  std::chrono::nanoseconds boottime{};
+};
+[[nodiscard]] std::optional<ClockOffsets> parse_timens_offsets(std::string_view text);
 
 /// A line of /proc/PID/maps that maps a file: the range, as map_files names it, and the path.
 struct MapLine {

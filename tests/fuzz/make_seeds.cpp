@@ -230,6 +230,14 @@ void image_seeds() {
   seed("images", "folder",
        std::string(1, '\x1b') + piece_of(inventory_image()) + piece_of(list) + piece_of("") +
            piece_of(stream_image(ends.a)) + piece_of(stream_image(ends.b)));
+  const auto of_process = process_images({{1, "server", {{1024, 4096}}, {{3, "/var/log/x", 6}}}},
+                                         images::SavedClocks{std::chrono::seconds(5), std::chrono::seconds(9)});
+  std::string process = std::string(1, '\x03') + piece_of(inventory_image()) + piece_of(of_process.at("files.img")) +
+                        piece_of("") + piece_of("") + piece_of("") + '\x1f';
+  for (const char* name : {"pstree.img", "core-1.img", "ids-1.img", "fdinfo-1.img", "timens-0.img"}) {
+    process += piece_of(of_process.at(name));
+  }
+  seed("images", "process", process);
   const std::string old =
       words({images::kCommonMagic, images::kInetSocketsMagic}) + socket_entry(ends.a, {.mapped = true});
   seed("images", "old",

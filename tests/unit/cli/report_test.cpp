@@ -103,6 +103,22 @@ TEST(ReportJson, NamesTheArchivesOnNodes) {
   EXPECT_EQ(json["members"][1]["archives"], Json::array());
 }
 
+TEST(Report, TellsWhatIsNotAsItWasSaved) {
+  Report report = sample_report();
+  EXPECT_EQ(report_text(report, {}).find("Not as it was"), std::string::npos);
+  EXPECT_TRUE(Json::parse(report_json(report))["after_restore"].empty());
+  report.after_restore.push_back(
+      {MemberId("server"), {RestoreDifference::Kind::limit, 12, "redis", "open files", "5000", "512", "raise it"}});
+  EXPECT_NE(report_text(report, {})
+                .find("\nNot as it was saved:\nmember server: process 12 (redis): open files 512, was "
+                      "5000: raise it\n"),
+            std::string::npos);
+  const Json told = Json::parse(report_json(report))["after_restore"][0];
+  EXPECT_EQ(told["member"], "server");
+  EXPECT_EQ(told["kind"], "limit");
+  EXPECT_EQ(told["saved"], "5000");
+}
+
 /// Aborted by un-accepted connections, as often as was allowed.
 Report spoilt_report() {
   Report report = aborted_report();

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "cli/images/image_file.hpp"
 #include "criu_images.pb.h"
 #include "schemas/codec.hpp"
 
@@ -107,6 +108,56 @@ std::string stream_name(const TcpEnd& end) {
   std::array<char, 32> name{};
   std::snprintf(name.data(), name.size(), "tcp-stream-%x.img", end.inode);
   return name.data();
+}
+
+std::map<std::string, std::string> process_images(const std::vector<SavedProcess>& processes,
+                                                  const std::optional<SavedClocks>& clocks) {
+  std::map<std::string, std::string> images;
+  std::string tree = words({kCommonMagic, kPstreeMagic});
+  std::string files = words({kCommonMagic, kFilesMagic});
+  std::uint32_t id = 0;
+  for (const SavedProcess& process : processes) {
+    const std::string number = std::to_string(process.pid) + ".img";
+    criu_images::Process entry;
+    entry.set_pid(static_cast<std::uint32_t>(process.pid));
+    tree += test::entry(entry.SerializeAsString());
+    criu_images::Core core;
+    core.mutable_tc()->set_comm(process.name);
+    for (const SavedLimit& limit : process.limits) {
+      auto& saved = *core.mutable_tc()->mutable_rlimits()->add_rlimits();
+      saved.set_cur(limit.soft);
+      saved.set_max(limit.hard);
+    }
+    images["core-" + number] = words({kCommonMagic, kCoreMagic}) + test::entry(core.SerializeAsString());
+    criu_images::KernelIds ids;
+    ids.set_files_id(static_cast<std::uint32_t>(process.pid));
+    images["ids-" + number] = words({kCommonMagic, kIdsMagic}) + test::entry(ids.SerializeAsString());
+    std::string& descriptors = images["fdinfo-" + number] = words({kCommonMagic, kFdinfoMagic});
+    for (const SavedFile& file : process.files) {
+      criu_images::Descriptor descriptor;
+      descriptor.set_id(++id);
+      descriptor.set_fd(static_cast<std::uint32_t>(file.fd));
+      descriptors += test::entry(descriptor.SerializeAsString());
+      criu_images::File listed;
+      listed.set_type(1);
+      listed.set_id(id);
+      listed.mutable_reg()->set_name(file.name);
+      listed.mutable_reg()->set_size(file.size);
+      files += test::entry(listed.SerializeAsString());
+    }
+  }
+  images["pstree.img"] = tree;
+  images["files.img"] = files;
+  if (!clocks) return images;
+  const auto put = [](criu_images::TimeSpec& time, std::chrono::nanoseconds value) {
+    time.set_tv_sec(static_cast<std::uint64_t>(value.count() / 1'000'000'000));
+    time.set_tv_nsec(static_cast<std::uint64_t>(value.count() % 1'000'000'000));
+  };
+  criu_images::TimeNamespace times;
+  put(*times.mutable_monotonic(), clocks->monotonic);
+  put(*times.mutable_boottime(), clocks->boottime);
+  images["timens-0.img"] = words({kCommonMagic, kTimensMagic}) + test::entry(times.SerializeAsString());
+  return images;
 }
 
 std::string inventory_image(bool tcp_close) {

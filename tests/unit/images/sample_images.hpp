@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "cli/images/connection_pairs.hpp"
+#include "cli/images/process_images.hpp"
 #include "cli/images/tcp_streams.hpp"
 #include "schemas/messages.hpp"
 #include "tests/unit/support/temp_dir.hpp"
@@ -44,6 +47,10 @@ struct SocketStyle {
 /// A tcp-stream image with its queues.
 [[nodiscard]] std::string stream_image(const TcpEnd& end);
 [[nodiscard]] std::string stream_name(const TcpEnd& end);
+
+/// The images of processes, by name: pstree, core, ids and fdinfo of each, files, and timens-0 where there are clocks.
+[[nodiscard]] std::map<std::string, std::string> process_images(const std::vector<SavedProcess>& processes,
+                                                                const std::optional<SavedClocks>& clocks = {});
 
 /// An inventory image.
 [[nodiscard]] std::string inventory_image(bool tcp_close = false);
