@@ -1,5 +1,7 @@
 /// Rounds that nobody opens: CRIU is started by hand for each member, with the hook as its action script, and the
 /// broker finds out what belongs together: by its standing groups, or by the files of criu-coordinator.
+#include <fcntl.h>
+
 #include "tests/e2e/end_to_end.hpp"
 
 namespace lockstep::e2e {
