@@ -22,9 +22,9 @@ packages_of() {
     fuzz) echo clang lld libclang-rt-dev ;; # the latter has libFuzzer and the sanitizers
     packages) echo dpkg-dev file mmdebstrap buildah runc man-db ;; # the .deb (CPack needs file), the images, a Debian
     podman) echo podman runc conmon netavark catatonit zstd ;; # without catatonit, no pod gets its first process
-    kubernetes) # where kubectl comes from elsewhere, Debian's would be in its way
-      echo python3 python3-yaml openssl # for the manifests' test, and for a stand-in of an API server
-      command -v kubectl >/dev/null || echo kubernetes-client
+    kubernetes) # the tests of the manifests and of the kubelet driver. Where kubectl comes from elsewhere, Debian's would be
+      # in its way
+      echo python3 python3-yaml openssl "$(command -v kubectl >/dev/null || echo kubernetes-client)"
       ;;
     *) die "no set of packages is called '$1'; there are: $package_sets" ;;
   esac
