@@ -1,5 +1,6 @@
 #include "cli/preflight_command.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -41,9 +42,11 @@ std::string preflight_text(const Preflight& preflight) {
   }
   for (const std::string& warning : preflight.warnings) text += "note: " + printable(warning) + "\n";
   const std::string count = std::to_string(preflight.members.size());
+  const auto unseen = std::ranges::count_if(preflight.members, [](const auto& ready) { return ready.pid == 0; });
+  const std::string but = unseen == 0 ? "" : "; the processes of " + std::to_string(unseen) + " on other machines were not looked at";
   if (fatal > 0) return text + std::to_string(fatal) + " of " + count + " members can't be dumped as they are\n";
   return text + "a checkpoint of " + (preflight.members.size() == 1 ? "the member" : "all " + count + " members") +
-         " can be expected to work\n";
+         " can be expected to work" + but + "\n";
 }
 
 int run_preflight_command(const PreflightOptions& options) {

@@ -200,6 +200,10 @@ TEST_F(Kubelet, WhateverOneKubeletSaysTheRoundIsAbortedAsAWhole) {
       EXPECT_EQ(member["criu"]["ok"], false) << "nobody's checkpoint counts";
       EXPECT_THAT(member["archives"], IsEmpty());
     }
+    // The other one's CRIU has failed for real, or was not waited for.
+    EXPECT_THAT(report["members"][0]["criu"]["detail"].get<std::string>(),
+                AnyOf(HasSubstr("HTTP 500: checkpointing of shop/server-0/server failed (rpc error"),
+                      HasSubstr("given up, since the round has ended")));
     EXPECT_THAT(scene.api.requests(), Contains(StartsWith(kServerPost)));
     expect_no_secret(result);
     ASSERT_NO_FATAL_FAILURE(expect_runs_on(scene));
@@ -327,7 +331,8 @@ TEST_F(KubeletPreflight, PreflightSaysWhatItCanNotSeeAndRestoreSaysWhoRestores) 
   const CommandResult looked = run_command({program("lockstep"), "preflight", dir_.path() / "group.yaml"});
   EXPECT_EQ(looked.exit_code, 0) << looked.err;
   EXPECT_THAT(looked.out,
-              AllOf(HasSubstr("note: member server: container "), HasSubstr("is on node node-1: its processes")));
+              AllOf(HasSubstr("note: member server: container "), HasSubstr("is on node node-1: its processes"),
+                                HasSubstr("the processes of 2 on other machines were not looked at")));
   const CommandResult restored = run_command({program("lockstep"), "restore", dir_.path() / "group.yaml"});
   EXPECT_EQ(restored.exit_code, 2);
   EXPECT_THAT(restored.err, HasSubstr("the kubelet restores no containers"));
