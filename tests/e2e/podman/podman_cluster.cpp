@@ -92,7 +92,9 @@ void PodmanCluster::start(const std::string& pod, const std::string& name, const
 
 void PodmanCluster::start_broker() const {
   write_file(dir() / "broker.yaml",
-             "listen: [" + broker_address() + "]\nkeys: /shop/keys\njournal: /shop/journal/journal.db\n");
+             "listen: [" + broker_address() + "]\nkeys: /shop/keys\njournal: /shop/journal/journal.db\n" +
+                 "groups: /shop/standing/groups.yaml\n");
+  write_file(standing_groups(), "groups: []\n");
   start("broker-pod", "broker", {"--volume", dir().string() + ":/shop"},
         {program("lockstep-broker"), "--config", "/shop/broker.yaml"});
 }

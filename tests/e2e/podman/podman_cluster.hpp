@@ -34,6 +34,8 @@ class PodmanCluster {
   [[nodiscard]] std::string machine_root() const { return dir() / "machine"; }
   [[nodiscard]] static std::string broker_address() { return "tcp://" + Podman::address(5) + ":7600"; }
   [[nodiscard]] std::string operator_key() const { return dir() / "keys/operator.key"; }
+  /// The broker's file of standing groups, which names none.
+  [[nodiscard]] std::string standing_groups() const { return dir() / "standing/groups.yaml"; }
   /// The first lines of a group's file: broker, key, driver.
   [[nodiscard]] std::string group_header(const std::string& group) const;
 

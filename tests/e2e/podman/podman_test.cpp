@@ -3,14 +3,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <future>
+
 #include "tests/e2e/harness/reaper.hpp"
 #include "tests/e2e/podman/shop.hpp"
 
 namespace lockstep::e2e {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 class PodmanTest : public ::testing::Test {
  protected:
@@ -107,6 +111,53 @@ TEST_F(PodmanTest, WhenOneCantBeDumpedAllRunOn) {
   EXPECT_TRUE(shop.cluster().runs("server"));
   EXPECT_TRUE(shop.cluster().runs("client0"));
   EXPECT_THAT(shop.await_flow(shop.snapshot()), IsEmpty());
+}
+
+/// By the hands of somebody who has never heard of lockstep: both containers at the same time.
+void by_hand(const Shop& shop, const std::string& operation, const std::vector<std::string>& options) {
+  std::vector<std::future<CommandResult>> results;
+  for (const ShopMember& member : shop.members()) {
+    std::vector<std::string> words{"container", operation, "--tcp-established", "--keep"};
+    words.insert(words.end(), options.begin(), options.end());
+    words.push_back(member.name);
+    results.push_back(std::async(std::launch::async, [&shop, words] { return shop.podman().try_run(words); }));
+  }
+  for (auto& each : results) {
+    const CommandResult result = each.get();
+    EXPECT_EQ(result.exit_code, 0) << operation << ": " << result.out << result.err;
+  }
+}
+
+TEST_F(PodmanTest, AStandingGroupIsCheckpointedAndRestoredByPodmanAlone) {
+  const Shop shop(two());
+  const std::string server = shop.podman().field("server", "{{.Id}}").substr(0, 12);
+  const std::string pod = shop.podman().run({"pod", "inspect", PodmanCluster::pod(1), "--format", "{{.Id}}"});
+  write_file(shop.cluster().standing_groups(),
+             "groups:\n"
+             "  - group: shop\n"
+             "    deadlines: {prepare: 20s}\n"
+             "    members: [{id: server, container: " +
+                 server + "}, {id: client0, pod_uid: " + pod + "}]\n");
+  const auto broker_knows = [&] {
+    const CommandResult log = shop.podman().try_run({"logs", "broker"});
+    return (log.out + log.err).find("rounds of 1 groups") != std::string::npos;
+  };
+  ASSERT_TRUE(wait_until(broker_knows, 15s));
+
+  ASSERT_NO_FATAL_FAILURE(by_hand(shop, "checkpoint", {}));
+  for (const ShopMember& member : shop.members()) EXPECT_FALSE(shop.cluster().runs(member.name)) << member.name;
+  const traffic::Snapshot before = shop.snapshot();
+  ASSERT_NO_FATAL_FAILURE(by_hand(shop, "restore", {}));
+  EXPECT_THAT(shop.await_flow(before), IsEmpty());
+  expect_unlocked(shop);
+  ASSERT_NO_FATAL_FAILURE(by_hand(shop, "checkpoint", {"--leave-running"}));
+  expect_unlocked(shop);
+  EXPECT_THAT(shop.await_flow(shop.snapshot()), IsEmpty());
+
+  const CommandResult history =
+      shop.lockstep({"history", "--broker", PodmanCluster::broker_address(), "--key", shop.cluster().operator_key()});
+  EXPECT_THAT(history.out, AllOf(HasSubstr("hook-"), HasSubstr("complete"), Not(HasSubstr("aborted")))) << history.err;
+  EXPECT_THAT(shop.finish(), IsEmpty());
 }
 
 TEST_F(PodmanTest, DoctorKnowsWhetherARoundWouldWork) {

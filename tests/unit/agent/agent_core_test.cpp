@@ -82,6 +82,32 @@ TEST(AHookWithoutNames, GetsThoseOfTheClaimAndOfTheBrokersAnswer) {
   }
 }
 
+TEST(ANameThatIsNotLocksteps, StandsBehindTheClaimAndTheBrokersAnswer) {
+  CoreSettings settings = Rig::settings_of_a_sidecar();
+  settings.claim_group = kGroup;
+  settings.claim_member = member(1);
+  HookEvent event{HookAction::post_dump, pod(1), 0, 0, 0, "c0ffee", {}, {}};
+  event.dependencies = {MemberId("c0"), MemberId("c1")};
+  for (const bool claimed : {false, true}) {
+    Rig rig(claimed ? settings : Rig::settings_of_a_sidecar());
+    (void)rig.join();
+    const Message said = rig.hook_says(1, {{}, {}, MemberId("c0"), 1, event}).to_broker().at(0);
+    EXPECT_EQ(said.member, claimed ? member(1) : MemberId("c0"));
+    EXPECT_EQ(said.group, claimed ? kGroup : GroupId());
+    EXPECT_EQ(std::get<HookEvent>(said.body).dependencies.empty(), claimed);
+    // The round knows the container under another name: its orders and its record are that one's.
+    const Actions bound = rig.broker_says({kRound, kGroup, member(1), said.sequence, Pending{}});
+    ASSERT_EQ(bound.to_broker().size(), 1U) << "a vote is asked for only when the hook has its names";
+    EXPECT_EQ(bound.to_broker().at(0).member, member(1));
+    ASSERT_FALSE(bound.to_hook(1).empty());
+    EXPECT_EQ(bound.to_hook(1).at(0).member, member(1));
+  }
+  Rig rig(settings);
+  (void)rig.join();
+  const Message recorded = rig.hook_says(1, {{}, GroupId("bank"), MemberId("c0"), 1, event}).to_broker().at(0);
+  EXPECT_EQ(recorded.member, MemberId("c0")) << "what the images' record says goes before a claim";
+}
+
 TEST(AnUnansweredHook, IsAskedForAgainWithTheSameNumberAndMorePatience) {
   Rig rig;
   (void)rig.join();
