@@ -154,7 +154,7 @@ Ready AgentCore::close_and_read(const Holder& holder, const Order& order) {
   }
   ready.sockets = std::move(*sockets);
   ready.ok = true;
-  rounds_[holder.round].voted = true;
+  rounds_[holder.round].votes.insert(holder.member);
   return ready;
 }
 
@@ -214,15 +214,23 @@ void AgentCore::store(const Message& message, const Order& order, TimePoint now,
     if (hook.step == HookStep::storing) return;
     hook.step = HookStep::storing;
     hook.store_deadline = now + settings_.store_limit;
-    return out.to_hook(id, Message{holder.round, message.group, holder.member, hook.event.sequence, Store{order.record}},
-                       false);
+    return out.to_hook(
+        id, Message{holder.round, message.group, holder.member, hook.event.sequence, Store{order.record}}, false);
+  }
+  // One that went early needs no hook any more: this order is an older one.
+  if (view_of(holder.round).early.contains(holder.member)) {
+    return say(holder, Ready{Phase::commit, true, {}, {}, {}}, out);
   }
   say(holder, Ready{Phase::commit, false, "its post-dump hook is gone", {}, {}}, out);
 }
 
 void AgentCore::on_release(const Message& message, const Release& release, TimePoint now, Outbox& out) {
   const bool for_us = rounds_.contains(message.round);
-  if (for_us && !release.over && release.phase == Phase::commit && release.verdict == Verdict::go) {
+  const bool lets_commit = !release.over && release.phase == Phase::commit && release.verdict == Verdict::go;
+  if (for_us && lets_commit && release.early) {
+    RoundView& view = rounds_[message.round];
+    if (view.votes.contains(message.member)) view.early.insert(message.member);
+  } else if (for_us && lets_commit) {
     rounds_[message.round].committed = true;
     if (release.operation == Operation::dump) start_drains(message.round, now);
   }
@@ -267,8 +275,8 @@ void AgentCore::on_hook_message(HookId id, const Message& message, TimePoint now
   }
   const std::string wrong = "unexpected " + std::string(type_name(message.body));
   out.log(LogLevel::warning, "refused a hook's message: " + wrong);
-  out.to_hook(id, Message{message.round, message.group, message.member, message.sequence,
-                          Answer{Verdict::abort, wrong}}, true);
+  out.to_hook(
+      id, Message{message.round, message.group, message.member, message.sequence, Answer{Verdict::abort, wrong}}, true);
   on_hook_closed(id, now, out);
 }
 
@@ -296,8 +304,10 @@ void AgentCore::on_hook_event(HookId id, const Message& message, const HookEvent
     // The end of a failed or committed dump must not wait for a broker that is not there.
     const bool last = event.action == HookAction::network_unlock;
     const Holder holder = holder_of(entry->second.event);
-    const bool committed = view_of(holder.round).committed;
-    if (last) (void)let_go(holder, Phase::unlock);
+    const RoundView view = view_of(holder.round);
+    const bool committed = view.committed;
+    // Of one that went early the share is its pod's: others of it may be about to be dumped.
+    if (last && !view.early.contains(holder.member)) (void)let_go(holder, Phase::unlock);
     return answer(entry, last && committed ? Verdict::go : Verdict::abort,
                   "this agent has no broker; is it running, and reachable from here?", out);
   }
@@ -307,7 +317,7 @@ void AgentCore::on_hook_event(HookId id, const Message& message, const HookEvent
 void AgentCore::on_stored(Hook& hook, const Stored& stored, Outbox& out) {
   hook.step = stored.ok ? HookStep::stored : HookStep::waiting;
   const Holder holder = holder_of(hook.event);
-  if (stored.ok) rounds_[holder.round].voted = true;
+  if (stored.ok) rounds_[holder.round].votes.insert(holder.member);
   say(holder, Ready{Phase::commit, stored.ok, stored.ok ? "" : "record not written: " + stored.reason, {}, {}}, out);
 }
 
@@ -326,8 +336,8 @@ void AgentCore::on_criu_gone(std::int32_t pid, std::uint64_t start, Outbox& out)
 
 void AgentCore::answer(std::map<HookId, Hook>::iterator hook, Verdict verdict, const std::string& reason, Outbox& out) {
   const Message& event = hook->second.event;
-  out.to_hook(hook->first,
-              Message{event.round, event.group, event.member, event.sequence, Answer{verdict, reason}}, true);
+  out.to_hook(hook->first, Message{event.round, event.group, event.member, event.sequence, Answer{verdict, reason}},
+              true);
   hooks_.erase(hook);
 }
 
@@ -370,7 +380,8 @@ void AgentCore::check_locks(TimePoint now, Outbox& out) {
       out.log(LogLevel::warning, "the lock that was found of round " + holder.round.value + " has run out");
       continue;
     }
-    out.log(LogLevel::warning, "the lock of member " + holder.member.value + " has run out: it was not renewed in time");
+    out.log(LogLevel::warning,
+            "the lock of member " + holder.member.value + " has run out: it was not renewed in time");
     drains_.erase(holder);
     inodes_.erase(holder);
     const std::string why = "the pod's lock ran out; its agent was stopped or could not renew it";
@@ -433,7 +444,8 @@ void AgentCore::check_hooks(TimePoint now, Outbox& out) {
     if (hook.step == HookStep::storing && now >= hook.store_deadline) {
       hook.step = HookStep::waiting;
       say(holder_of(hook.event),
-          Ready{Phase::commit, false, "its hook did not write the record within " + text(settings_.store_limit), {}, {}},
+          Ready{
+              Phase::commit, false, "its hook did not write the record within " + text(settings_.store_limit), {}, {}},
           out);
     }
     if (now >= hook.next_retry) forward(hook, now, out);
@@ -464,7 +476,8 @@ void AgentCore::give_up(const std::string& why, bool doubt_is_over, Outbox& out)
     if (!wait_on) {
       // After the commit nothing but the unlock is left, and that needs no broker.
       const Holder holder = holder_of(hook->second.event);
-      if (hook->second.action == HookAction::network_unlock) (void)let_go(holder, Phase::unlock);
+      const bool last = hook->second.action == HookAction::network_unlock;
+      if (last && !view.early.contains(holder.member)) (void)let_go(holder, Phase::unlock);
       if (!holder.round.empty() && !view.committed) given_up.push_back(holder);
       answer(hook, view.committed ? Verdict::go : Verdict::abort, why, out);
     }
@@ -474,7 +487,7 @@ void AgentCore::give_up(const std::string& why, bool doubt_is_over, Outbox& out)
   for (const RoundId& round : locks_.rounds()) {
     const RoundView view = view_of(round);
     // A committed dump still drains: that needs no broker, and the lock has to stay until the tasks are gone.
-    const bool undecided = !view.voted && !view.committed && !view.found_until;
+    const bool undecided = !view.in_doubt() && !view.committed && !view.found_until;
     if (doubt_is_over || undecided) undone.push_back(round);
   }
   for (const RoundId& round : undone) {
@@ -544,7 +557,7 @@ std::string AgentCore::silence_text() const {
 }
 
 bool AgentCore::may_have_voted(const Hook& hook) const {
-  if (std::get<HookEvent>(hook.event.body).in_doubt || view_of(hook.event.round).voted) return true;
+  if (std::get<HookEvent>(hook.event.body).in_doubt || view_of(hook.event.round).in_doubt()) return true;
   // On restore the owner of the pod votes: where that is another agent, nobody here knows whether it has.
   return hook.action == HookAction::post_restore && !locks_.pod_of(holder_of(hook.event));
 }

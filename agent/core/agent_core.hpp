@@ -7,6 +7,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,19 +20,19 @@
 namespace lockstep::agent {
 
 struct CoreSettings {
-  Hello hello;                             ///< role, name, boot id, pods: who this agent is
-  std::string broker;                      ///< its address, for people; may be empty
-  GroupId claim_group;                     ///< what a sidecar's configuration says of hooks that don't know themselves
+  Hello hello;          ///< role, name, boot id, pods: who this agent is
+  std::string broker;   ///< its address, for people; may be empty
+  GroupId claim_group;  ///< what a sidecar's configuration says of hooks that don't know themselves
   MemberId claim_member;
-  milliseconds silence{3000};              ///< until the broker's Welcome says otherwise
+  milliseconds silence{3000};  ///< until the broker's Welcome says otherwise
   milliseconds heartbeat{500};
-  milliseconds first_hello_retry{10};      ///< doubled up to the heartbeat: a broker that is there answers at once
-  milliseconds in_doubt{3'600'000};        ///< how long a member whose vote is out waits for a silent broker
-  milliseconds found_lease{15'000};        ///< of a lock that a former life has left; renewed
-  milliseconds alive_interval{1000};       ///< to waiting hooks
+  milliseconds first_hello_retry{10};  ///< doubled up to the heartbeat: a broker that is there answers at once
+  milliseconds in_doubt{3'600'000};    ///< how long a member whose vote is out waits for a silent broker
+  milliseconds found_lease{15'000};    ///< of a lock that a former life has left; renewed
+  milliseconds alive_interval{1000};   ///< to waiting hooks
   milliseconds first_retry{200};
   milliseconds last_retry{1000};
-  milliseconds store_limit{30'000};        ///< for a hook to write its record
+  milliseconds store_limit{30'000};  ///< for a hook to write its record
   milliseconds first_drain_check{2};
   milliseconds last_drain_check{50};
 };
@@ -68,7 +69,7 @@ class AgentCore {
 
   /// A hook that waits for its answer.
   struct Hook {
-    Message event;                         ///< as it goes to the broker, with its number
+    Message event;  ///< as it goes to the broker, with its number
     HookAction action = HookAction::pre_dump;
     HookStep step = HookStep::waiting;
     TimePoint arrived;
@@ -80,11 +81,15 @@ class AgentCore {
 
   /// What this agent knows of a round that it has had to do with.
   struct RoundView {
-    bool voted = false;                    ///< a vote went out from here: only the broker knows how it ended
+    std::set<MemberId> votes;  ///< that went out from here: only the broker knows how it ended
+    /// Of these, who was let go early: the round can't have been decided without others of their pods, whose locks this
+    /// agent would have to give. Their votes keep nobody from undoing it.
+    std::set<MemberId> early;
     bool committed = false;
     std::optional<TimePoint> found_until;  ///< a former life's: only the broker knows; when it is given up
     std::string broken;                    ///< why this agent can never vote for it again; empty: it can
     MemberId broken_member;
+    [[nodiscard]] bool in_doubt() const { return votes.size() > early.size(); }
   };
 
   /// A killed member whose sockets are waited for.
@@ -139,17 +144,17 @@ class AgentCore {
   std::map<HookId, Hook> hooks_;
   std::map<Holder, std::vector<std::uint64_t>> inodes_;  ///< of locked members of a dump
   std::map<Holder, Drain> drains_;
-  std::map<Holder, TimePoint> unlock_reports_;           ///< unasked Ready{unlock}, repeated until the round is over
+  std::map<Holder, TimePoint> unlock_reports_;  ///< unasked Ready{unlock}, repeated until the round is over
   std::map<RoundId, RoundView> rounds_;
 
   bool joined_ = false;
-  std::string broker_;                     ///< the life of the broker that has welcomed us
+  std::string broker_;  ///< the life of the broker that has welcomed us
   TimePoint heard_;
-  std::string refusal_;  ///< the newest one, so that it is told once
-  TimePoint next_heartbeat_;               ///< while not joined: the next Hello
+  std::string refusal_;       ///< the newest one, so that it is told once
+  TimePoint next_heartbeat_;  ///< while not joined: the next Hello
   milliseconds hello_retry_{0};
   std::uint64_t sequence_ = 0;
-  std::uint64_t published_ = 0;            ///< the newest publication seen
+  std::uint64_t published_ = 0;  ///< the newest publication seen
 };
 
 }  // namespace lockstep::agent

@@ -437,6 +437,7 @@ std::optional<BrokerCore::Place> BrokerCore::begin_from_outside(const Sender& fr
   }
   OpenRound plan = match.group->plan;
   plan.operation = operation_of(event.action);
+  if (plan.operation == Operation::restore) plan.order = MemberOrder::detect;  // it tells how dumps go
   const std::string by = " by " + std::string(to_string(event.action)) + " of member " + member.value;
   const auto round = open_round(next_own_round(), match.group->group, plan, by, from.now, from.out);
   if (!round) return refused(round.error().detail);

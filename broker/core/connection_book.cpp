@@ -52,8 +52,14 @@ std::optional<ConnectionBook::Objection> ConnectionBook::classify() {
 void ConnectionBook::fill(std::size_t at, Record& record) const {
   const Member& member = members_[at];
   record.addresses = member.addresses;
+  if (record.conditional) return;
   record.sockets = member.sockets;
   record.labels = member.labels;
+}
+
+EarlierMember ConnectionBook::earlier(std::size_t at) const {
+  const Member& member = members_[at];
+  return {member.id, member.sockets, member.labels};
 }
 
 // --- restore --------------------------------------------------------------------------------------------------------
@@ -61,10 +67,29 @@ void ConnectionBook::fill(std::size_t at, Record& record) const {
 void ConnectionBook::add_record(std::size_t at, Record record) {
   Member& member = members_[at];
   member.addresses = std::move(record.addresses);
-  member.sockets = std::move(record.sockets);
-  member.labels = std::move(record.labels);
   member.order = std::move(record.members);
+  member.conditional = record.conditional;
+  member.recorded = !record.conditional || member.completed;
+  if (!record.conditional) {
+    member.sockets = std::move(record.sockets);
+    member.labels = std::move(record.labels);
+  }
   count(member);
+  if (record.conditional) return;  // vouches for nobody
+  for (EarlierMember& earlier : record.earlier) {
+    Member* other = find(earlier.member);
+    if (other == nullptr || (other->recorded && !other->conditional)) continue;
+    other->sockets = std::move(earlier.sockets);
+    other->labels = std::move(earlier.labels);
+    other->completed = true;
+    other->recorded = other->conditional;
+    count(*other);
+  }
+}
+
+ConnectionBook::Member* ConnectionBook::find(const MemberId& id) {
+  const auto member = std::ranges::find(members_, id, &Member::id);
+  return member == members_.end() ? nullptr : &*member;
 }
 
 SocketTable ConnectionBook::wanted(std::size_t at) const {

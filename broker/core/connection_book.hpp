@@ -1,7 +1,7 @@
 /// The connections of one round: what the members' tables showed at the lock, what each socket is to the group, and
 /// what becomes of it. Pure; one thread. Members are named by their place in the round's plan.
 ///
-///   dump     add_table() for each member -> classify() -> fill() each member's record
+///   dump     add_table() for each member -> classify() -> fill() each member's record, earlier() into another's
 ///   restore  add_record() for each member -> wanted(), to_close() for the orders -> add_found() -> differences()
 #pragma once
 
@@ -31,11 +31,15 @@ class ConnectionBook {
                  const std::vector<NatEntry>& nat);
   /// To be called once, when every member's table is there. Labels every socket.
   [[nodiscard]] std::optional<Objection> classify();
-  /// Puts the member's addresses, sockets and labels into its record.
+  /// Puts the member's addresses, sockets and labels into its record; of a conditional one the addresses alone.
   void fill(std::size_t member, Record& record) const;
+  /// What a conditional record lacks.
+  [[nodiscard]] EarlierMember earlier(std::size_t member) const;
 
   // Restore.
   void add_record(std::size_t member, Record record);
+  /// Its record has come and counts: it is not conditional, or another one has it among its earlier.
+  [[nodiscard]] bool has_record(std::size_t member) const { return members_[member].recorded; }
   /// What comes back with the member, the connections to be closed included.
   [[nodiscard]] SocketTable wanted(std::size_t member) const;
   [[nodiscard]] std::vector<InterfaceAddress> addresses(std::size_t member) const;
@@ -64,9 +68,13 @@ class ConnectionBook {
     std::vector<InterfaceAddress> found_addresses;
     SocketTable found;
     ConnectionCounts counts;
+    bool recorded = false;     ///< as has_record() says
+    bool conditional = false;  ///< its record has come, and does not count alone
+    bool completed = false;    ///< another one's record has it among its earlier
   };
 
   void count(Member& member) const;
+  [[nodiscard]] Member* find(const MemberId& id);
 
   std::vector<Member> members_;
   std::vector<NatEntry> nat_;  ///< of all members, until they are labelled

@@ -7,10 +7,6 @@
 namespace lockstep::broker {
 namespace {
 
-constexpr std::size_t kLock = 1;  // behind prepare, where every round begins
-constexpr std::size_t kCommit = 2;
-constexpr std::size_t kFinal = 3;
-
 /// Between two attempts to take a decision back.
 constexpr milliseconds kTakeBackRetry{500};
 
@@ -32,6 +28,25 @@ std::vector<bool> frozen_commands_of(const OpenRound& plan) {
   return has;
 }
 
+/// A runtime that ends a container after its dump has taken it away before the round is decided, and that can't be
+/// taken back; and one by one there is no moment at which all stand still.
+std::optional<std::string> check_order(const OpenRound& plan) {
+  if (plan.order != MemberOrder::serial) return std::nullopt;
+  const std::string serial = "the members are to be dumped one after another (order: serial), ";
+  if (plan.operation == Operation::restore) {
+    return serial + "and a restore brings all of them back at once: leave `order` out of it";
+  }
+  if (!plan.leave_running) {
+    return serial +
+           "which works only when they are left running: use --leave-running, or `order: parallel` with a "
+           "runtime that dumps them at the same time";
+  }
+  const auto busy = std::ranges::find_if(plan.members, &RoundMember::frozen_commands);
+  if (busy == plan.members.end()) return std::nullopt;
+  return serial + "so that there is no moment at which all stand still, and member " + busy->id.value +
+         " has commands for it: remove them, or use `order: parallel`";
+}
+
 bool starts_with_either(const std::string& a, const std::string& b) {
   return !a.empty() && !b.empty() && (a.starts_with(b) || b.starts_with(a));
 }
@@ -51,12 +66,23 @@ std::optional<std::string> check_plan(const OpenRound& plan) {
     if (limit == 0 || limit > kDay) return "a deadline must be more than 0 and at most 24 h";
   }
   if (plan.lease_ms < 1000 || plan.lease_ms > 600'000) return "the lease must be between 1 s and 10 min";
-  return std::nullopt;
+  return check_order(plan);
 }
 
 Round::Round(JournalRound begin, Journal& journal, TimePoint now)
-    : journal_(journal), id_(std::move(begin.id)), group_(std::move(begin.group)), plan_(std::move(begin.plan)),
-      book_(plan_), records_(ids_of(plan_)), hold_(frozen_commands_of(plan_)), opened_(now), opened_unix_ms_(begin.opened_unix_ms) {
+    : journal_(journal),
+      id_(std::move(begin.id)),
+      group_(std::move(begin.group)),
+      plan_(std::move(begin.plan)),
+      book_(plan_),
+      records_(ids_of(plan_)),
+      hold_(frozen_commands_of(plan_)),
+      has_frozen_commands_(std::ranges::any_of(plan_.members, &RoundMember::frozen_commands)),
+      pods_(plan_),
+      serial_(plan_.order == MemberOrder::serial),
+      newest_(now),
+      opened_(now),
+      opened_unix_ms_(begin.opened_unix_ms) {
   members_.reserve(plan_.members.size());
   for (RoundMember& member : std::exchange(plan_.members, {})) {
     index_.emplace(member.id, members_.size());
@@ -82,12 +108,15 @@ void Round::on_hook_event(const MemberId& id, const HookEvent& event, const Peer
   }
   if (over()) return out.send(from, over_message());
   member.relay = from;
+  member.seen = now;
   if (event.root_pid != 0) member.root_pid = event.root_pid;
   const std::size_t at = index_of(phase_of(event.action));
+  if (at == kFinal && went_early(member)) return release_alone(member, at, from, sequence, now, out);
   if (state_ == RoundState::open && plan_.operation == Operation::dump && event.action == HookAction::network_unlock) {
     // CRIU runs network-unlock without post-dump when a dump has failed (cr-dump.c, cr_dump_finish).
     return abort("CRIU's dump has failed (network-unlock without post-dump); see its log", id, now, out);
   }
+  if (is_late(member, at)) return on_late_hook(member, event, at, from, sequence, directory, now, out);
   if (at < phase_index_) return answer_again(member, at, from, sequence, now, out);
   if (auto wrong = objection(member, event)) {
     if (state_ == RoundState::open) return abort(*wrong, id, now, out);
@@ -95,11 +124,18 @@ void Round::on_hook_event(const MemberId& id, const HookEvent& event, const Peer
   }
 
   PhaseTimes& times = member.times[phase_index_];
+  if (times.arrived_us < 0 && at == kPrepare) newest_ = now;
   if (times.arrived_us < 0) times.arrived_us = since_opened_us(now);
   if (!event.socket_inodes.empty()) member.socket_inodes = event.socket_inodes;
+  if (at == kFinal) {
+    for (Member* other : left_behind_by(member)) order(*other, kFinal, directory, now, out);
+    if (over()) return out.send(from, over_message());
+  }
+  if (at == kCommit && on_serial_vote(member, from, sequence, now, out)) return;
   if (member.ready[phase_index_]) return answer_again(member, at, from, sequence, now, out);
   if (phase_index_ == kCommit && !hold_.done()) return hold(member, from, sequence, now, out);
-  order(member, directory, now, out);
+  if (event.action == HookAction::pre_restore) return settle_records(member, from, sequence, directory, now, out);
+  order(member, at, directory, now, out);
 }
 
 void Round::on_ready(const MemberId& id, const Ready& ready, const PeerId& from, std::uint64_t sequence,
@@ -126,13 +162,19 @@ void Round::on_ready(const MemberId& id, const Ready& ready, const PeerId& from,
   // share of a lock may be given back unasked.
   if (at > phase_index_ || (at != kFinal && member.times[at].arrived_us < 0)) return;
   if (at == kCommit && !hold_.done()) return;
-  if (at < phase_index_ || member.ready[at]) return answer_again(member, at, from, sequence, now, out);
+  const bool late = is_late(member, at);
+  if (at == kCommit && went_early(member) && state_ == RoundState::open) {
+    return release_alone(member, at, from, sequence, now, out);
+  }
+  if ((at < phase_index_ && !late) || member.ready[at]) return answer_again(member, at, from, sequence, now, out);
   if (!ready.ok) {
     reason_ = "unlock failed: " + ready.reason;
     culprit_ = id;
   }
   take_tables(member, ready);
-  member_ready(member, now, out);
+  const bool was_labelled = labelled_;
+  member_ready(member, at, now, out);
+  if (serial_ && labelled_ && !was_labelled && state_ == RoundState::open) order_votes(directory, now, out);
 }
 
 void Round::take_tables(Member& member, const Ready& ready) {
@@ -153,8 +195,10 @@ void Round::take_tables(Member& member, const Ready& ready) {
 void Round::on_hook_gone(const MemberId& id, const HookGone& gone, const PeerId& from, TimePoint now, Outbox& out) {
   const Member& member = *find(id);
   const std::size_t at = index_of(phase_of(gone.action));
-  // A hook that was killed after its barrier opened, or one that another hook of the member has replaced, decides nothing.
-  if (state_ != RoundState::open || at != phase_index_ || member.relay != from) return;
+  // A hook that was killed after its barrier opened, or one that another hook of the member has replaced, decides
+  // nothing. (One that went early, and whose agent has not answered it, does: CRIU takes its dump for failed.)
+  const bool waits = at == phase_index_ || waits_at(member, at);
+  if (state_ != RoundState::open || !waits || member.relay != from) return;
   abort("hook " + std::string(to_string(gone.action)) + " was killed before its answer", id, now, out);
 }
 
@@ -162,6 +206,7 @@ void Round::on_criu_gone(const CriuGone& gone, const PeerId& from, TimePoint now
   if (state_ != RoundState::open || gone.criu_pid == 0) return;
   for (const Member& member : members_) {
     if (member.relay != from || member.criu_pid != gone.criu_pid || member.criu_start != gone.criu_start) continue;
+    if (went_early(member)) continue;  // its work is done; whether it was done well its client tells
     return abort("CRIU has ended before the decision: it has failed or was killed", member.plan.id, now, out);
   }
 }
@@ -171,6 +216,8 @@ void Round::on_member_result(const MemberId& id, const MemberResult& result, Tim
   if (member.criu != CriuOutcome::running) return;
   member.criu = result.ok ? CriuOutcome::succeeded : CriuOutcome::failed;
   member.detail = result.detail;
+  member.seen = now;
+  if (state_ == RoundState::open && result.ok && went_early(member)) return;
   if (state_ == RoundState::open) {
     return abort(result.ok ? "CRIU has ended without running the hooks; is the action script set?"
                            : "CRIU has failed: " + result.detail,
@@ -182,7 +229,9 @@ void Round::on_member_result(const MemberId& id, const MemberResult& result, Tim
     culprit_ = id;
   }
   // CRIU is done: after dump-and-kill it runs no network-unlock, and there is nothing left that the lock could protect.
-  if (phase_index_ == kFinal && !member.ready[kFinal]) order_unlock(member, now, out);
+  if (phase_index_ != kFinal || went_early(member)) return;
+  for (Member* other : left_behind_by(member)) order_unlock(*other, now, out);
+  if (!over() && !member.ready[kFinal]) order_unlock(member, now, out);
 }
 
 void Round::on_command_report(const MemberId& id, const CommandReport& report, const PeerId& from,
@@ -198,14 +247,14 @@ void Round::on_command_report(const MemberId& id, const CommandReport& report, c
                          report.commands.begin() + static_cast<std::ptrdiff_t>(std::min(room, report.commands.size())));
   if (state_ != RoundState::open) return;
   if (report.state == CommandState::failed) {
-    const std::string what = report.commands.empty() ? "" : " `" + report.commands.back().command + "`: " +
-                                                                report.commands.back().output;
+    const std::string what =
+        report.commands.empty() ? "" : " `" + report.commands.back().command + "`: " + report.commands.back().output;
     return abort("command (" + std::string(to_string(report.moment)) + ") failed" + what, id, now, out);
   }
   if (report.moment != CommandMoment::frozen || !hold_.succeeded(index_.at(id), now)) return;
   hold_end_us_ = since_opened_us(now);
   for (Member& each : members_) {
-    if (state_ == RoundState::open) order(each, directory, now, out);
+    if (state_ == RoundState::open) order(each, kCommit, directory, now, out);
   }
 }
 
@@ -214,7 +263,7 @@ void Round::on_peer_lost(const PeerId& peer, const std::string& name, const std:
   for (Member& member : members_) {
     if (over()) return;
     // A relay is missed only while it carries a hook that waits: one that has ended with its hook goes unmourned.
-    const bool carries_hook = member.relay == peer && member.times[phase_index_].arrived_us >= 0;
+    const bool carries_hook = member.relay == peer && (waits_at(member, phase_index_) || waits_at(member, kLock));
     if (member.owner != peer && !(carries_hook && state_ == RoundState::open)) continue;
     const std::string reason = "agent " + name + " " + why;
     if (state_ == RoundState::open) return abort(reason, member.plan.id, now, out);
@@ -227,7 +276,7 @@ void Round::on_peer_lost(const PeerId& peer, const std::string& name, const std:
     }
     reason_ = reason + "; the pod's lock ends with its lease";
     culprit_ = member.plan.id;
-    member_ready(member, now, out);
+    member_ready(member, kFinal, now, out);
   }
 }
 
@@ -264,8 +313,8 @@ void Round::on_hello_again(const PeerId& peer, const std::string& name, TimePoin
   for (const Member& member : members_) {
     // Before the lock nothing is lost, and an agent that has just started says Hello until it is answered.
     if (member.owner != peer || !member.ready[kLock]) continue;
-    return abort("agent " + name + " has not heard this broker for too long; its pod may have been open", member.plan.id,
-                 now, out);
+    return abort("agent " + name + " has not heard this broker for too long; its pod may have been open",
+                 member.plan.id, now, out);
   }
 }
 
@@ -276,10 +325,30 @@ void Round::on_deadline(TimePoint now, Outbox& out) {
                      " ms while its members' commands had to run; was it killed?",
                  {}, now, out);
   }
+  if (const auto serial = detection(); serial && now >= *serial) return become_serial(now, out);
+  if (const auto due = next_member_due(); due && now >= *due) {
+    MemberId first;
+    const std::string missing = missing_text(first);
+    return abort("the next container of a pod has not come within " + std::to_string(plan_.deadlines.prepare_ms) +
+                     " ms after the one before it; waiting for " + missing +
+                     "; where a runtime needs longer in between, raise the group's deadline of prepare",
+                 first, now, out);
+  }
   if (now < phase_deadline_) return;
   if (in_doubt()) return take_back(now, out);
-  std::string missing;
   MemberId first;
+  const std::string missing = missing_text(first);
+  const auto limit = std::chrono::duration_cast<milliseconds>(phase_limit(phase_index_)).count();
+  const std::string reason = "deadline of phase " + std::string(to_string(phase())) + " (" + std::to_string(limit) +
+                             " ms) is over; waiting for " + missing + serial_hint();
+  if (state_ == RoundState::open) return abort(reason, first, now, out);
+  reason_ = reason;
+  culprit_ = first;
+  finish(now, out);
+}
+
+std::string Round::missing_text(MemberId& first) const {
+  std::string missing;
   std::size_t count = 0;
   for (const Member& member : members_) {
     if (member.ready[phase_index_]) continue;
@@ -287,20 +356,17 @@ void Round::on_deadline(TimePoint now, Outbox& out) {
     if (++count > 5) continue;
     const bool arrived = member.times[phase_index_].arrived_us >= 0;
     const bool held = phase_index_ == kCommit && !hold_.done();
+    const bool waits_for_others = arrived && serial_ && phase_index_ == kCommit && !labelled_ && !member.early;
     missing += (missing.empty() ? "" : ", ") + member.plan.id.value +
                (!member.owner_name.empty() && member.owner.empty() ? " (its agent " + member.owner_name + " was lost)"
-                : !arrived ? " (its hook has not come)"
-                : held     ? " (its commands have not ended)"
-                           : " (its agent " + member.owner_name + " has not answered)");
+                : !arrived                                         ? " (its hook has not come)"
+                : held                                             ? " (its commands have not ended)"
+                : waits_for_others                                 ? " (it waits for others' tables)"
+                : member.wants_companion ? " (its images count only beside those of another container of its pod)"
+                                         : " (its agent " + member.owner_name + " has not answered)");
   }
   if (count > 5) missing += " and " + std::to_string(count - 5) + " more";
-  const auto limit = std::chrono::duration_cast<milliseconds>(phase_limit(phase_index_)).count();
-  const std::string reason = "deadline of phase " + std::string(to_string(phase())) + " (" + std::to_string(limit) +
-                             " ms) is over; waiting for " + missing;
-  if (state_ == RoundState::open) return abort(reason, first, now, out);
-  reason_ = reason;
-  culprit_ = first;
-  finish(now, out);
+  return missing;
 }
 
 void Round::abort(const std::string& reason, const MemberId& culprit, TimePoint now, Outbox& out) {
@@ -319,7 +385,8 @@ void Round::abort(const std::string& reason, const MemberId& culprit, TimePoint 
 // --- orders and barriers --------------------------------------------------------------------------------------------
 
 std::optional<std::string> Round::stranger(Member& member, const HookEvent& event) const {
-  const bool right_operation = event.action == HookAction::network_unlock || operation_of(event.action) == plan_.operation;
+  const bool right_operation =
+      event.action == HookAction::network_unlock || operation_of(event.action) == plan_.operation;
   if (!right_operation) {
     return "hook " + std::string(to_string(event.action)) + " came, but the round is a " +
            std::string(to_string(plan_.operation));
@@ -337,6 +404,9 @@ std::optional<std::string> Round::stranger(Member& member, const HookEvent& even
 
 std::optional<std::string> Round::objection(Member& member, const HookEvent& event) {
   const std::size_t at = index_of(phase_of(event.action));
+  if (serial_ && state_ == RoundState::open && at > kPrepare && at <= kCommit && !member.ready[at - 1]) {
+    return "hook " + std::string(to_string(event.action)) + " came before the one before it was let go";
+  }
   if (at > phase_index_) {
     return "hook " + std::string(to_string(event.action)) + " came while the round (" +
            std::string(to_string(plan_.operation)) + ") waits in phase " + std::string(to_string(phase())) +
@@ -347,6 +417,7 @@ std::optional<std::string> Round::objection(Member& member, const HookEvent& eve
       return "its tree is in pod " + pod_text(event.pod) + ", the round expects it in " + pod_text(member.plan.pod);
     }
     member.plan.pod = event.pod;
+    pods_.place(index_.at(member.plan.id), event.pod);
   }
   if (event.action == HookAction::pre_restore) return record_objection(member, event);
   return std::nullopt;
@@ -362,8 +433,9 @@ std::optional<std::string> Round::record_objection(Member& member, const HookEve
   }
   if (record->round.empty()) return "its record names no round";
   const std::set<MemberId> recorded(record->members.begin(), record->members.end());
-  const bool same_members = recorded.size() == members_.size() &&
-                            std::ranges::all_of(members_, [&](const Member& m) { return recorded.contains(m.plan.id); });
+  const bool same_members = recorded.size() == members_.size() && std::ranges::all_of(members_, [&](const Member& m) {
+                              return recorded.contains(m.plan.id);
+                            });
   if (!same_members) return "its images were made in a round of other members (round " + record->round.value + ")";
   for (const Member& other : members_) {
     if (!other.images_round.empty() && other.images_round != record->round) {
@@ -376,12 +448,12 @@ std::optional<std::string> Round::record_objection(Member& member, const HookEve
   return std::nullopt;
 }
 
-void Round::order(Member& member, const Directory& directory, TimePoint now, Outbox& out) {
+void Round::order(Member& member, std::size_t at, const Directory& directory, TimePoint now, Outbox& out) {
   // A runtime's pre-restore comes before anybody knows the pod; the lock order prepares it as well.
-  if (phase() == Phase::prepare && plan_.operation == Operation::restore && !member.plan.pod.known()) {
-    return member_ready(member, now, out);
+  if (at == kPrepare && plan_.operation == Operation::restore && !member.plan.pod.known()) {
+    return member_ready(member, at, now, out);
   }
-  const bool store = phase() == Phase::commit && plan_.operation == Operation::dump;
+  const bool store = at == kCommit && plan_.operation == Operation::dump;
   const Peer* owner = store ? directory.find(member.relay) : directory.owner_of(member.plan.pod);
   if (owner == nullptr) {
     const std::string reason = "no agent owns pod " + pod_text(member.plan.pod) +
@@ -389,13 +461,13 @@ void Round::order(Member& member, const Directory& directory, TimePoint now, Out
     if (state_ == RoundState::open) return abort(reason, member.plan.id, now, out);
     reason_ = reason + "; the pod's lock ends with its lease";
     culprit_ = member.plan.id;
-    return member_ready(member, now, out);
+    return member_ready(member, at, now, out);
   }
   if (!store) {
     member.owner = owner->id;
     member.owner_name = owner->hello.name;
   }
-  out.send(owner->id, message(member.plan.id, 0, make_order(member, phase())));
+  out.send(owner->id, message(member.plan.id, 0, make_order(member, phases_of(plan_.operation)[at])));
 }
 
 void Round::hold(const Member& member, const PeerId& to, std::uint64_t sequence, TimePoint now, Outbox& out) {
@@ -412,7 +484,7 @@ void Round::order_unlock(Member& member, TimePoint now, Outbox& out) {
   if (member.owner_name.empty()) return;  // a former broker's orders: whoever has them will tell
   reason_ = "agent " + member.owner_name + " was lost after the commit; the pod's lock ends with its lease";
   culprit_ = member.plan.id;
-  member_ready(member, now, out);
+  member_ready(member, kFinal, now, out);
 }
 
 Order Round::make_order(const Member& member, Phase phase) const {
@@ -454,15 +526,28 @@ Record Round::make_record(const Member& member) const {
                 .opened_unix_ms = opened_unix_ms_,
                 .addresses = {},
                 .sockets = {}};
+  record.conditional = member.early;
   book_.fill(index_.at(member.plan.id), record);
+  if (!carries_earlier(member)) return record;
+  for (const Member& other : members_) {
+    if (other.early && share_a_pod(other, member)) record.earlier.push_back(book_.earlier(index_.at(other.plan.id)));
+  }
   return record;
 }
 
-void Round::member_ready(Member& member, TimePoint now, Outbox& out) {
-  member.ready[phase_index_] = true;
-  member.times[phase_index_].ready_us = since_opened_us(now);
-  if (phase_index_ == kFinal) member.unlocked_us = since_opened_us(now);
-  if (++ready_count_ == members_.size()) open_barrier(now, out);
+void Round::member_ready(Member& member, std::size_t at, TimePoint now, Outbox& out) {
+  member.ready[at] = true;
+  member.times[at].ready_us = since_opened_us(now);
+  if (at == kFinal) member.unlocked_us = since_opened_us(now);
+  if (at == kCommit && member.early) release_alone(member, at, member.relay, 0, now, out);
+  if (at < phase_index_) return on_late_table(member, now, out);
+  ++ready_count_;
+  if (barrier_is_full()) open_barrier(now, out);
+}
+
+bool Round::barrier_is_full() const {
+  if (!serial_) return ready_count_ == members_.size();
+  return phase_index_ <= kLock ? each_pod_is_ready(phase_index_) : all_are_ready(phase_index_);
 }
 
 void Round::open_barrier(TimePoint now, Outbox& out) {
@@ -477,7 +562,10 @@ void Round::open_barrier(TimePoint now, Outbox& out) {
       return take_back(now, out);
     }
   }
-  for (Member& member : members_) member.times[phase_index_].released_us = since_opened_us(now);
+  for (Member& member : members_) {
+    std::int64_t& released = member.times[phase_index_].released_us;
+    if (released < 0 && member.ready[phase_index_]) released = since_opened_us(now);
+  }
   const std::size_t opened = phase_index_++;
   ready_count_ = 0;
   phase_deadline_ = now + phase_limit(phase_index_);
@@ -487,7 +575,15 @@ void Round::open_barrier(TimePoint now, Outbox& out) {
                                 std::to_string(since_opened_us(now) / 1000) + " ms");
     forget_tables();
   }
-  out.publish(kReleaseTopic, message({}, 0, release_of(opened)));
+  if (!serial_ || opened == kCommit) return out.publish(kReleaseTopic, message({}, 0, release_of(opened)));
+  // Not on PUB: that would let go whoever of a pod has just come, and whose own order is not done.
+  for (Member& member : members_) {
+    if (member.ready[opened]) release_alone(member, opened, member.relay, 0, now, out);
+  }
+}
+
+bool Round::waits_at(const Member& member, std::size_t at) const {
+  return member.times[at].arrived_us >= 0 && member.times[at].released_us < 0;
 }
 
 void Round::take_back(TimePoint now, Outbox& out) {
@@ -504,7 +600,11 @@ void Round::take_back(TimePoint now, Outbox& out) {
 }
 
 std::optional<ConnectionBook::Objection> Round::connection_objection() {
-  if (plan_.operation == Operation::dump) return phase_index_ == kLock ? book_.classify() : std::nullopt;
+  if (plan_.operation == Operation::dump) {
+    if (phase_index_ != kLock || !all_are_ready(kLock)) return std::nullopt;
+    labelled_ = true;
+    return book_.classify();
+  }
   if (phase_index_ != kCommit) return std::nullopt;
   differences_ = book_.differences();
   return book_.objection_to(differences_);
@@ -607,7 +707,9 @@ Duration Round::phase_limit(std::size_t at) const {
 
 std::optional<TimePoint> Round::deadline() const {
   if (over()) return std::nullopt;
-  return std::min(phase_deadline_, hold_.deadline().value_or(phase_deadline_));
+  TimePoint next = std::min(phase_deadline_, hold_.deadline().value_or(phase_deadline_));
+  next = std::min(next, detection().value_or(next));
+  return std::min(next, next_member_due().value_or(next));
 }
 
 std::optional<MemberId> Round::member_of_container(const std::string& container) const {
@@ -650,7 +752,8 @@ RoundStatus Round::status() const {
                      .members = {},
                      .differences = differences_,
                      .hold_begin_us = hold_begin_us_,
-                     .hold_end_us = hold_end_us_};
+                     .hold_end_us = hold_end_us_,
+                     .serial = serial_};
   status.members.reserve(members_.size());
   for (std::size_t place = 0; place < members_.size(); ++place) {
     const Member& member = members_[place];
@@ -662,8 +765,9 @@ RoundStatus Round::status() const {
 }
 
 RoundSummary Round::summary() const {
-  return {id_, group_, plan_.operation, state_, phase(), static_cast<std::uint32_t>(members_.size()), opened_unix_ms_,
-          reason_, culprit_};
+  return {
+      id_,     group_,  plan_.operation, state_, phase(), static_cast<std::uint32_t>(members_.size()), opened_unix_ms_,
+      reason_, culprit_};
 }
 
 }  // namespace lockstep::broker

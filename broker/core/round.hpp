@@ -3,6 +3,9 @@
 ///
 ///   open ──(prepare, lock)──► commit barrier ──all votes──► committed ──all unlocked or resumed──► complete
 ///     └─ refusal, failure, deadline, silence, operator ──► aborted
+///
+/// round.cpp is the round whose members all come at once; round_serial.cpp what is different where the members of a pod
+/// come one after another.
 #pragma once
 
 #include <optional>
@@ -15,6 +18,7 @@
 #include "broker/core/directory.hpp"
 #include "broker/core/journal.hpp"
 #include "broker/core/outbox.hpp"
+#include "broker/core/pod_index.hpp"
 #include "common/clock.hpp"
 #include "schemas/codec.hpp"
 #include "schemas/messages.hpp"
@@ -87,11 +91,16 @@ class Round {
   [[nodiscard]] Message decision_message() const;
 
  private:
+  static constexpr std::size_t kPrepare = 0;
+  static constexpr std::size_t kLock = 1;
+  static constexpr std::size_t kCommit = 2;
+  static constexpr std::size_t kFinal = 3;
+
   struct Member {
     RoundMember plan;
-    PeerId owner;                  ///< the agent that got the newest order
+    PeerId owner;  ///< the agent that got the newest order
     std::string owner_name;
-    PeerId relay;                  ///< carries this member's hooks
+    PeerId relay;  ///< carries this member's hooks
     std::int32_t root_pid = 0;
     std::array<PhaseTimes, kPhasesPerRound> times;
     std::array<bool, kPhasesPerRound> ready{};
@@ -100,13 +109,16 @@ class Round {
     std::vector<InterfaceAddress> pod_addresses;
     std::vector<std::string> notes;
     std::uint32_t socket_count = 0;
-    RoundId images_round;          ///< restore: the round of the record that the images folder held
-    std::int32_t criu_pid = 0;     ///< the process whose hooks these are, as its first one told
+    RoundId images_round;       ///< restore: the round of the record that the images folder held
+    std::int32_t criu_pid = 0;  ///< the process whose hooks these are, as its first one told
     std::uint64_t criu_start = 0;
     CriuOutcome criu = CriuOutcome::running;
     std::string detail;
     std::vector<CommandResult> commands;
     std::array<bool, kCommandMoments> commands_told{};
+    bool early = false;            ///< serial: others of its pod had not come when it came to its vote
+    bool wants_companion = false;  ///< restore: its record counts only beside another one, which has not come
+    TimePoint seen;                ///< when its hook, or the end of its CRIU, was last heard of
   };
 
   [[nodiscard]] Phase phase() const { return phases_of(plan_.operation)[phase_index_]; }
@@ -121,7 +133,7 @@ class Round {
   /// Why this event can't be now, or nothing.
   [[nodiscard]] std::optional<std::string> objection(Member& member, const HookEvent& event);
   [[nodiscard]] std::optional<std::string> record_objection(Member& member, const HookEvent& event);
-  void order(Member& member, const Directory& directory, TimePoint now, Outbox& out);
+  void order(Member& member, std::size_t at, const Directory& directory, TimePoint now, Outbox& out);
   /// The member has come to its vote, and commands have to run before anybody votes.
   void hold(const Member& member, const PeerId& to, std::uint64_t sequence, TimePoint now, Outbox& out);
   [[nodiscard]] Order make_order(const Member& member, Phase phase) const;
@@ -129,7 +141,9 @@ class Round {
   [[nodiscard]] JournalRound journal_entry() const;
   [[nodiscard]] Record make_record(const Member& member) const;
   void take_tables(Member& member, const Ready& ready);
-  void member_ready(Member& member, TimePoint now, Outbox& out);
+  void member_ready(Member& member, std::size_t at, TimePoint now, Outbox& out);
+  /// Every member, or of a serial round every pod, has done its part of the current phase.
+  [[nodiscard]] bool barrier_is_full() const;
   void open_barrier(TimePoint now, Outbox& out);
   /// The decision could not be kept: aborts when that is sure, else tries again later.
   void take_back(TimePoint now, Outbox& out);
@@ -146,25 +160,74 @@ class Round {
   void forget_tables();
   void tell_everyone(const Message& message, Outbox& out);
   [[nodiscard]] Duration phase_limit(std::size_t phase_index) const;
+  /// A hook of the member waits for the barrier of this phase.
+  [[nodiscard]] bool waits_at(const Member& member, std::size_t at) const;
+  /// Who is missing in the current phase, and why; `first` is the first of them.
+  [[nodiscard]] std::string missing_text(MemberId& first) const;
+
+  // round_restore.cpp: records that count only beside others.
+  /// The member's record has been taken: whoever waited for it is ordered, too.
+  void settle_records(Member& member, const PeerId& from, std::uint64_t sequence, const Directory& directory,
+                      TimePoint now, Outbox& out);
+
+  // round_serial.cpp
+  /// Nothing speaks against its being serial.
+  [[nodiscard]] bool can_be_serial() const;
+  /// When the round is taken for serial if nobody new has come by then.
+  [[nodiscard]] std::optional<TimePoint> detection() const;
+  void become_serial(TimePoint now, Outbox& out);
+  [[nodiscard]] bool has_come(const Member& member) const { return member.times.front().arrived_us >= 0; }
+  [[nodiscard]] bool each_pod_is_ready(std::size_t at) const;
+  [[nodiscard]] bool all_are_ready(std::size_t at) const;
+  [[nodiscard]] bool went_early(const Member& member) const;
+  /// Somebody of its pod has not come yet.
+  [[nodiscard]] bool awaits_others(const Member& member) const;
+  /// It has come when the barrier of this phase was open already.
+  [[nodiscard]] bool is_late(const Member& member, std::size_t at) const;
+  void on_late_hook(Member& member, const HookEvent& event, std::size_t at, const PeerId& from, std::uint64_t sequence,
+                    const Directory& directory, TimePoint now, Outbox& out);
+  /// What is special about a vote in a serial round; true: there is nothing else to be done.
+  [[nodiscard]] bool on_serial_vote(Member& member, const PeerId& from, std::uint64_t sequence, TimePoint now,
+                                    Outbox& out);
+  /// A member is let go past a barrier alone.
+  void release_alone(Member& member, std::size_t at, const PeerId& to, std::uint64_t sequence, TimePoint now,
+                     Outbox& out);
+  /// Its pod has been locked, and its table read, after the lock barrier had opened.
+  void on_late_table(Member& member, TimePoint now, Outbox& out);
+  /// The tables are complete: whoever has come to the vote, and was not early, may cast it.
+  void order_votes(const Directory& directory, TimePoint now, Outbox& out);
+  /// The others of its pod whose hooks don't come any more: their shares of the lock go with its own.
+  [[nodiscard]] std::vector<Member*> left_behind_by(const Member& member);
+  [[nodiscard]] bool share_a_pod(const Member& a, const Member& b) const;
+  [[nodiscard]] bool carries_earlier(const Member& member) const;
+  /// When the next member of a pod has to have come.
+  [[nodiscard]] std::optional<TimePoint> next_member_due() const;
+  /// Why the round has not got past prepare, where it looks like a runtime that goes one by one.
+  [[nodiscard]] std::string serial_hint() const;
 
   Journal& journal_;
   RoundId id_;
   GroupId group_;
-  OpenRound plan_;                 ///< its members have moved to members_
+  OpenRound plan_;  ///< its members have moved to members_
   ConnectionBook book_;
   RecordWriter records_;
   std::vector<ConnectionDifference> differences_;
   CommandHold hold_;
+  bool has_frozen_commands_ = false;
+  PodIndex pods_;
+  bool serial_ = false;    ///< its barriers count pods
+  bool labelled_ = false;  ///< every socket of a dump has its label
+  TimePoint newest_;       ///< when the last new member came
   std::int64_t hold_begin_us_ = -1;
   std::int64_t hold_end_us_ = -1;
-  PeerId client_;                  ///< may be gone
+  PeerId client_;  ///< may be gone
   std::vector<Member> members_;
   std::unordered_map<MemberId, std::size_t> index_;
   bool taken_over_ = false;
   RoundState state_ = RoundState::open;
   std::string doubt_;  ///< why the decision can't be kept, while it may stand on the disk all the same
   std::size_t phase_index_ = 0;
-  std::size_t ready_count_ = 0;    ///< members that are ready in the current phase
+  std::size_t ready_count_ = 0;  ///< members that are ready in the current phase; not serial
   std::string reason_;
   MemberId culprit_;
   TimePoint opened_;

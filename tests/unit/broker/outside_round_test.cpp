@@ -64,6 +64,18 @@ class Outside : public ::testing::Test {
   Rig rig_{CoreSettings{.name = "broker-1", .own_rounds = "hook-x"}};
 };
 
+TEST_F(Outside, OneByOneIsAWordAboutDumpsAndRefusesNoRestore) {
+  StandingGroup group{kGroup, {}};
+  for (int i = 1; i <= 3; ++i) group.plan.members.emplace_back().id = member(i);
+  group.plan.leave_running = true;
+  group.plan.order = MemberOrder::serial;
+  rig_.core().set_standing_groups(StandingGroups({group}));
+  arrive(1, come(HookAction::pre_restore, 1));
+  EXPECT_EQ(newest().operation, Operation::restore);
+  EXPECT_EQ(newest().state, RoundState::open);
+  EXPECT_FALSE(rig_.status(newest().id).serial);
+}
+
 TEST_F(Outside, TheFirstPreDumpOpensTheRoundAndTheLastReadyMemberItsBarriers) {
   const Actions first = rig_.say(agent(2), come(HookAction::pre_dump, 2));
   EXPECT_EQ(first.lines(), (Lines{"a2 < Pending prepare m2", "a2 < Order prepare m2"}));

@@ -11,7 +11,7 @@ std::string words(const Pending& pending) { return " " + std::string(to_string(p
 std::string words(const Ready& ready) { return " " + std::string(to_string(ready.phase)) + (ready.ok ? "" : " no"); }
 std::string words(const Release& release) {
   return " " + std::string(to_string(release.phase)) + " " + std::string(to_string(release.verdict)) +
-         (release.over ? " over" : "");
+         (release.over ? " over" : "") + (release.early ? " early" : "");
 }
 template <class Other>
 std::string words(const Other& /*other*/) {
