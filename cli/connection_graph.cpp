@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "cli/files.hpp"
+#include "cli/images/record_check.hpp"
 #include "cli/text_table.hpp"
 #include "schemas/codec.hpp"
 #include "schemas/endpoint_text.hpp"
@@ -46,11 +47,16 @@ Result<ConnectionGraph> read_graph(const std::vector<std::string>& folders) {
     auto record = decode_record(*bytes);
     if (!record) return fail_from(record.error(), "images folder " + folder);
     if (!records.empty() && (record->round != records.front().round || record->group != records.front().group)) {
-      return fail(ErrorCode::invalid, "images folder " + folder,
-                  "is of round " + record->round.value + ", " + folders.front() + " of round " +
-                      records.front().round.value);
+      return fail(
+          ErrorCode::invalid, "images folder " + folder,
+          "is of round " + record->round.value + ", " + folders.front() + " of round " + records.front().round.value);
     }
     records.push_back(std::move(*record));
+  }
+  std::vector<Record*> open;
+  for (Record& record : records) open.push_back(&record);
+  if (const auto problems = images::complete_records(folders, open); !problems.empty()) {
+    return fail(ErrorCode::invalid, "images folder " + problems.front());
   }
   return make_graph(records);
 }
@@ -74,8 +80,9 @@ ConnectionGraph make_graph(const std::vector<Record>& records) {
       const SocketLabel& label = record.labels[i];
       const auto self = static_cast<std::int32_t>(place->second);
       // The same connection stands in the other end's record too.
-      const bool other_tells_it = label.has_peer() && (label.peer_member < self || (label.peer_member == self &&
-                                                       label.peer_socket < static_cast<std::int32_t>(i)));
+      const bool other_tells_it =
+          label.has_peer() &&
+          (label.peer_member < self || (label.peer_member == self && label.peer_socket < static_cast<std::int32_t>(i)));
       if (other_tells_it && here[static_cast<std::size_t>(label.peer_member)]) continue;
       graph.edges.push_back({place->second, label.peer_member, record.sockets[i], label.label, label.doubt});
     }
@@ -102,21 +109,22 @@ std::string graph_text(const ConnectionGraph& graph) {
 
 std::string graph_json(const ConnectionGraph& graph) {
   using Json = nlohmann::ordered_json;
-  Json json = {{"round", graph.round.value}, {"group", graph.group.value}, {"members", Json::array()},
+  Json json = {{"round", graph.round.value},
+               {"group", graph.group.value},
+               {"members", Json::array()},
                {"connections", Json::array()}};
   for (const MemberId& member : graph.members) json["members"].push_back(member.value);
   for (const GraphEdge& edge : graph.edges) {
     const bool listener = is_listener(edge);
-    json["connections"].push_back(
-        {{"member", graph.members[edge.member].value},
-         {"peer", edge.peer < 0 ? Json(nullptr) : Json(member_name(graph, edge.peer))},
-         {"local", endpoint_text(edge.socket.local)},
-         {"remote", listener ? Json(nullptr) : Json(endpoint_text(edge.socket.remote))},
-         {"state", to_string(edge.socket.state)},
-         {"label", to_string(edge.label)},
-         {"doubt", edge.doubt == Doubt::none ? Json(nullptr) : Json(to_string(edge.doubt))},
-         {"receive_queue_bytes", listener ? Json(nullptr) : Json(edge.socket.receive_queue)},
-         {"send_queue_bytes", listener ? Json(nullptr) : Json(edge.socket.send_queue)}});
+    json["connections"].push_back({{"member", graph.members[edge.member].value},
+                                   {"peer", edge.peer < 0 ? Json(nullptr) : Json(member_name(graph, edge.peer))},
+                                   {"local", endpoint_text(edge.socket.local)},
+                                   {"remote", listener ? Json(nullptr) : Json(endpoint_text(edge.socket.remote))},
+                                   {"state", to_string(edge.socket.state)},
+                                   {"label", to_string(edge.label)},
+                                   {"doubt", edge.doubt == Doubt::none ? Json(nullptr) : Json(to_string(edge.doubt))},
+                                   {"receive_queue_bytes", listener ? Json(nullptr) : Json(edge.socket.receive_queue)},
+                                   {"send_queue_bytes", listener ? Json(nullptr) : Json(edge.socket.send_queue)}});
   }
   return json.dump(2) + "\n";
 }
@@ -134,17 +142,19 @@ std::string graph_dot(const ConnectionGraph& graph) {
       ++outer[{member, address_text(host.family, host.address)}];
     }
   }
-  std::string dot = "graph " + dot_string(graph.group.value) + " {\n  label=" + dot_string("round " + graph.round.value) +
-                    ";\n  node [shape=box];\n";
+  std::string dot = "graph " + dot_string(graph.group.value) +
+                    " {\n  label=" + dot_string("round " + graph.round.value) + ";\n  node [shape=box];\n";
   for (const MemberId& member : graph.members) dot += "  " + dot_string(member.value) + ";\n";
   const auto number = [](std::size_t count) { return count == 1 ? std::string() : std::to_string(count); };
   for (const auto& [ends, count] : inner) {
-    dot += "  " + dot_string(ends.first) + " -- " + dot_string(ends.second) + " [label=" + dot_string(number(count)) + "];\n";
+    dot += "  " + dot_string(ends.first) + " -- " + dot_string(ends.second) + " [label=" + dot_string(number(count)) +
+           "];\n";
   }
   for (const auto& [ends, count] : outer) {
-    dot += "  " + dot_string("outside " + ends.second) + " [label=" + dot_string(ends.second) + ", shape=ellipse, style=dashed];\n";
-    dot += "  " + dot_string(ends.first) + " -- " + dot_string("outside " + ends.second) + " [label=" + dot_string(number(count)) +
-           ", style=dashed];\n";
+    dot += "  " + dot_string("outside " + ends.second) + " [label=" + dot_string(ends.second) +
+           ", shape=ellipse, style=dashed];\n";
+    dot += "  " + dot_string(ends.first) + " -- " + dot_string("outside " + ends.second) +
+           " [label=" + dot_string(number(count)) + ", style=dashed];\n";
   }
   return dot + "}\n";
 }

@@ -67,6 +67,7 @@ RoundPlan make_plan(Operation operation, const GroupOptions& options, const Grou
   plan.open.deadlines = group.deadlines;
   plan.open.lease_ms = group.lease_ms;
   plan.open.policy = group.policy;
+  if (operation == Operation::dump) plan.open.order = group.order;  // a restore brings all back at once
   RoundContext context{plan.round, plan.group, preflight.hook, group.socket_dir, broker};
   for (const ReadyMember& ready : preflight.members) {
     plan.own_commands.push_back(own_commands(context, operation, ready, attempt.number));

@@ -286,6 +286,7 @@ Result<GroupFile> read_group(Config config, const std::string& name, const std::
   read_deadlines(config, group.deadlines);
   read_lease(config, group.lease_ms);
   read_policy(config, group.policy);
+  read_order(config, group.order);
   config.number("in_flight_retries", group.in_flight_retries, 0, kMaxInFlightRetries);
   config.flag("skip_in_flight", group.skip_in_flight);
   read_members(config, folder, group);

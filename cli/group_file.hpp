@@ -55,6 +55,7 @@ struct GroupFile {
   std::uint32_t in_flight_retries = 3;  ///< rounds after one that un-accepted connections have spoilt
   bool skip_in_flight = false;          ///< and then one that leaves them out of the images
   ConnectionPolicy policy;
+  MemberOrder order = MemberOrder::detect;  ///< in which the runtime dumps the members of a pod
   std::vector<GroupMember> members;
 };
 

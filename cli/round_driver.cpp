@@ -33,7 +33,7 @@ std::pair<int, std::size_t> progress(const RoundStatus& status) {
     count += passed(member.unlocked_us) + static_cast<std::size_t>(member.criu != CriuOutcome::running) +
              member.commands.size();
   }
-  count += passed(status.hold_begin_us) + passed(status.hold_end_us);
+  count += passed(status.hold_begin_us) + passed(status.hold_end_us) + std::size_t{status.serial};
   return {state, count};
 }
 
@@ -202,8 +202,8 @@ void RoundDriver::terminate(const std::string& why) {
   }
 }
 
-/// Nothing is lost with them: should the request get through to a runtime yet, its hook is turned away. Those of members
-/// that have come are left alone, since a CRIU that is ended from outside may spoil what it dumps.
+/// Nothing is lost with them: should the request get through to a runtime yet, its hook is turned away. Those of
+/// members that have come are left alone, since a CRIU that is ended from outside may spoil what it dumps.
 void RoundDriver::end_unheard() {
   if (unheard_ended_) return;
   unheard_ended_ = true;
@@ -260,6 +260,9 @@ void RoundDriver::take_status(const Message& message) {
   std::erase_if(unanswered_, [&](const Message& each) { return each.sequence == message.sequence; });
   if (progress(*status) > progress(status_)) repeat_after_ = kFirstRepeat;
   if (progress(*status) < progress(status_)) return;
+  if (status->serial && !std::exchange(serial_told_, true)) {
+    display_.note("the members of a pod are dumped one after another: its lock stays until the last one is done");
+  }
   keep_times(std::exchange(status_, *status), status_);
 }
 

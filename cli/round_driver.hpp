@@ -5,7 +5,8 @@
 /// it can wait without an end:
 ///   - what the broker has not answered is sent again, after 200 ms first and each second in the end;
 ///   - a broker that says nothing for 5 s is lost: its hooks fail closed, and we wait for the CRIUs alone;
-///   - a CRIU that outlives its round by 30 s is terminated, and killed 5 s later; what asks another machine for a dump,
+///   - a CRIU that outlives its round by 30 s is terminated, and killed 5 s later; what asks another machine for a
+///   dump,
 ///     and whose member has not come before the round was over, 2 s after that;
 ///   - the members' own commands end with their timeouts, and with the round.
 ///
@@ -39,9 +40,9 @@ struct RoundPlan {
 struct RoundPatience {
   milliseconds answer{kAnswerLimit};      ///< for the broker's word
   milliseconds criu_after_round{30'000};  ///< for a CRIU whose round is over
-  milliseconds archive{0};                ///< more than that, where the round is committed: archives are packed after it
-  milliseconds criu_after_term{5'000};    ///< for a CRIU that has got a SIGTERM
-  milliseconds remote_unheard{2'000};     ///< for the answer to a request, when no hook has told that it was heard
+  milliseconds archive{0};              ///< more than that, where the round is committed: archives are packed after it
+  milliseconds criu_after_term{5'000};  ///< for a CRIU that has got a SIGTERM
+  milliseconds remote_unheard{2'000};   ///< for the answer to a request, when no hook has told that it was heard
 };
 
 /// How one member's CRIU went.
@@ -128,6 +129,7 @@ class RoundDriver {
   int signals_taken_ = 0;
   std::string lost_;        ///< see RoundOutcome::broker_lost
   bool forgotten_ = false;  ///< the broker is there, and does not know the round any more
+  bool serial_told_ = false;
 };
 
 }  // namespace lockstep::cli

@@ -103,15 +103,17 @@ std::string round_text(const Message& answer, const TimelineStyle& style) {
   if (status.state == RoundState::open) text += " in phase " + std::string(to_string(status.phase));
   if (!status.reason.empty()) text += ": " + printable(status.reason);
   if (!status.culprit.empty()) text += " (member " + status.culprit.value + ")";
+  if (status.serial) text += "; the members of a pod one after another";
   text += "\n\n";
   TextTable table({"member", "agent", "arrived", "locked", "voted", "released", "unlocked", "sockets", "criu"});
   const auto in_ms = [](std::int64_t time_us) {
     return time_us < 0 ? std::string("-") : std::to_string(time_us / 1000) + "." + std::to_string(time_us / 100 % 10);
   };
   for (const MemberStatus& member : status.members) {
-    table.add({member.id.value, member.agent.empty() ? "-" : printable(member.agent), in_ms(member.phases[0].arrived_us),
-               in_ms(member.phases[1].ready_us), in_ms(member.phases[2].ready_us), in_ms(member.phases[2].released_us),
-               in_ms(member.unlocked_us), std::to_string(member.sockets), std::string(to_string(member.criu))});
+    table.add({member.id.value, member.agent.empty() ? "-" : printable(member.agent),
+               in_ms(member.phases[0].arrived_us), in_ms(member.phases[1].ready_us), in_ms(member.phases[2].ready_us),
+               in_ms(member.phases[2].released_us), in_ms(member.unlocked_us), std::to_string(member.sockets),
+               std::string(to_string(member.criu))});
   }
   text += table.text() + "(milliseconds since the round was opened)\n";
   for (const MemberStatus& member : status.members) {
@@ -137,8 +139,8 @@ std::string status_text(const BrokerStatus& status) {
   text += status.agents.empty() ? "no agents\n" : agents.text();
   text += "\n" + history_text(status.rounds);
   const Counters& counters = status.counters;
-  TextTable counts({"messages", "malformed", "refused", "forbidden", "turned away", "unroutable", "rounds opened", "committed",
-                    "aborted"});
+  TextTable counts({"messages", "malformed", "refused", "forbidden", "turned away", "unroutable", "rounds opened",
+                    "committed", "aborted"});
   counts.add({std::to_string(counters.messages), std::to_string(counters.malformed), std::to_string(counters.refused),
               std::to_string(counters.forbidden), std::to_string(counters.unauthenticated),
               std::to_string(counters.unroutable), std::to_string(counters.rounds_opened),
@@ -166,7 +168,8 @@ int run_history_command(const HistoryOptions& options) {
   if (!answer) return report_error(answer.error(), options.json);
   const auto* history = std::get_if<History>(&answer->body);
   if (history == nullptr) {
-    return report_error({ErrorCode::unavailable, 0, "the broker's answer to GetHistory makes no sense", {}}, options.json);
+    return report_error({ErrorCode::unavailable, 0, "the broker's answer to GetHistory makes no sense", {}},
+                        options.json);
   }
   std::fputs((options.json ? history_json(history->rounds) : history_text(history->rounds)).c_str(), stdout);
   return kDone;
@@ -178,7 +181,8 @@ int run_show_command(const ShowOptions& options) {
   const auto answer = broker->request(Message{RoundId(options.round), {}, {}, 0, GetRound{}});
   if (!answer) return report_error(answer.error(), options.json);
   if (!std::holds_alternative<RoundStatus>(answer->body)) {
-    return report_error({ErrorCode::unavailable, 0, "the broker's answer to GetRound makes no sense", {}}, options.json);
+    return report_error({ErrorCode::unavailable, 0, "the broker's answer to GetRound makes no sense", {}},
+                        options.json);
   }
   std::fputs((options.json ? round_json(*answer) : round_text(*answer, {60, locale_is_utf8()})).c_str(), stdout);
   return kDone;

@@ -31,7 +31,6 @@ Result<Folder> read_folder(const std::string& path, CutSummary& summary) {
   folder.images = std::move(*tcp);
   append(summary.problems, folder.images.problems);
   if (auto record = read_record(path); record) {
-    append(summary.problems, images::compare_with_record(*record, folder.images));
     folder.record = std::move(*record);
   } else {
     summary.problems.push_back(record.error().message());
@@ -113,9 +112,14 @@ Result<CutSummary> verify_images(const std::vector<std::string>& folders) {
     summary.members.push_back({id, path, folder->images.ends.size() + folder->images.unsaved.size()});
     read.push_back(std::move(*folder));
   }
+  std::vector<Record*> open;
+  for (Folder& folder : read) open.push_back(folder.record ? &*folder.record : nullptr);
+  append(summary.problems, images::complete_records(folders, open));
   std::vector<const Record*> records;
   for (const Folder& folder : read) {
     records.push_back(folder.record ? &*folder.record : nullptr);
+    const bool whole = folder.record && !folder.record->conditional;
+    if (whole) append(summary.problems, images::compare_with_record(*folder.record, folder.images));
     if (folder.record && summary.round.empty()) {
       summary.round = folder.record->round;
       summary.group = folder.record->group;

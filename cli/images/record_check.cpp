@@ -34,8 +34,8 @@ void tell(std::vector<std::string>& problems, const Record& record, const std::v
           const std::string& what) {
   for (std::size_t i = 0; i < names.size() && i < kShown; ++i) {
     const auto& [local, remote, inode] = names[i];
-    problems.push_back(the_member(record.member) + ": connection " + endpoint_text(local) + " to " + endpoint_text(remote) +
-                       " (inode " + std::to_string(inode) + "): " + what);
+    problems.push_back(the_member(record.member) + ": connection " + endpoint_text(local) + " to " +
+                       endpoint_text(remote) + " (inode " + std::to_string(inode) + "): " + what);
   }
   if (names.size() > kShown) {
     problems.push_back(the_member(record.member) + ": " + std::to_string(names.size() - kShown) +
@@ -83,6 +83,33 @@ std::vector<std::string> check_round(const std::vector<std::string>& folders,
     if (!members.contains(member)) {
       problems.push_back(folder + ": " + the_member(member) + " is not a member of its own round");
     }
+  }
+  return problems;
+}
+
+std::vector<std::string> complete_records(const std::vector<std::string>& folders,
+                                          const std::vector<Record*>& records) {
+  std::vector<std::string> problems;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    Record* record = records[i];
+    if (record == nullptr || !record->conditional) continue;
+    const EarlierMember* share = nullptr;
+    for (const Record* other : records) {
+      const bool vouches = other != nullptr && other != record && !other->conditional &&
+                           other->round == record->round && other->group == record->group && !other->earlier.empty();
+      if (!vouches) continue;
+      const auto found = std::ranges::find(other->earlier, record->member, &EarlierMember::member);
+      if (found != other->earlier.end()) share = &*found;
+    }
+    if (share == nullptr) {
+      problems.push_back(folders[i] + ": " + the_member(record->member) +
+                         " was dumped before others of its pod, and no record of " + round_of(*record) +
+                         " has it among them: that round was never decided, or their images are missing");
+      continue;
+    }
+    record->sockets = share->sockets;
+    record->labels = share->labels;
+    record->conditional = false;
   }
   return problems;
 }

@@ -16,6 +16,12 @@ namespace lockstep::images {
 [[nodiscard]] std::vector<std::string> check_round(const std::vector<std::string>& folders,
                                                    const std::vector<const Record*>& records);
 
+/// Gives the conditional records of a round, those of members that were dumped before others of their pod, the sockets
+/// and labels that the record of their pod's last member holds of them; they are conditional no more. What is left is
+/// told, a line each: no round that was decided made it. Null records are passed over.
+[[nodiscard]] std::vector<std::string> complete_records(const std::vector<std::string>& folders,
+                                                        const std::vector<Record*>& records);
+
 /// What is wrong between one folder's connections and its record's table, which was read under the same lock: a
 /// connection that only one of them has. Sockets that CRIU does not save are left out (listeners, those not accepted
 /// yet, TIME_WAIT), and closed ones, which the kernel lists no more. At most a few lines, however much is wrong.

@@ -23,6 +23,7 @@ hook: libexec/lockstep-hook
 criu_options: [--shell-job]
 deadlines: {prepare: 1s, lock: 2s, commit: 5m, finish: 250ms}
 lease: 20s
+order: serial
 members:
   - id: server
     pidfile: server.pid
@@ -41,6 +42,7 @@ members:
   EXPECT_EQ(group->hook, "/srv/demo/libexec/lockstep-hook");
   EXPECT_EQ(group->deadlines, (Deadlines{1'000, 2'000, 300'000, 250}));
   EXPECT_EQ(group->lease_ms, 20'000U);
+  EXPECT_EQ(group->order, MemberOrder::serial);
   ASSERT_EQ(group->members.size(), 2U);
 
   const GroupMember& server = group->members[0];

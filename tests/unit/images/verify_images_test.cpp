@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "cli/connection_graph.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/verify_command.hpp"
 #include "cli/verify_report.hpp"
@@ -121,6 +122,33 @@ TEST_F(VerifyImagesTest, ImagesOfAnUncommittedRound) {
 TEST_F(VerifyImagesTest, ARecordOfAnotherDump) {
   images::test::write_record(dir_ / "one", record_of("one", {"server", "one", "two"}, {}, 2));
   EXPECT_EQ(verify().problems.size(), 2U);
+}
+
+TEST_F(VerifyImagesTest, OneThatWentBeforeOthersOfItsPodCountsOnlyBesideTheLast) {
+  const std::vector<std::string> all{"server", "one", "two"};
+  Record first = record_of("one", all, {clients_[0].b, clients_[1].b}, 2);
+  Record last = record_of("two", all, {clients_[2].b, clients_[3].b}, 2);
+  last.earlier.push_back({first.member, std::move(first.sockets), std::move(first.labels)});
+  first.conditional = true;
+  first.sockets = {};
+  first.labels = {};
+  images::test::write_record(dir_ / "one", first);
+  images::test::write_record(dir_ / "two", last);
+  EXPECT_TRUE(verify().consistent()) << cut_line(verify());
+  ASSERT_TRUE(read_graph(folders()));
+
+  last.round = RoundId("r2");
+  images::test::write_record(dir_ / "two", last);
+  EXPECT_NE(cut_text(verify()).find("that round was never decided"), std::string::npos) << cut_text(verify());
+  EXPECT_FALSE(verify().consistent());
+
+  last.round = first.round;
+  last.earlier.clear();
+  images::test::write_record(dir_ / "two", last);
+  const CutSummary summary = verify();
+  ASSERT_EQ(summary.problems.size(), 1U) << cut_text(summary);
+  EXPECT_NE(summary.problems[0].find("member \"one\" was dumped before others of its pod"), std::string::npos);
+  EXPECT_FALSE(read_graph(folders()));
 }
 
 TEST_F(VerifyImagesTest, AnEndThatTheBrokerSawAndCriuDidNotSave) {
