@@ -45,7 +45,7 @@ void Invariants::opened(const RoundId& id, Operation operation, const std::vecto
   round.operation = operation;
   for (const int member : members) {
     const bool commands = setting_.members[static_cast<std::size_t>(member)].commands;
-    round.shares.push_back({member, false, commands, std::nullopt});
+    round.shares.push_back({member, false, commands, false, std::nullopt});
   }
 }
 
@@ -59,7 +59,8 @@ void Invariants::command_done(const RoundId& id, const MemberId& member) {
 
 void Invariants::check_hold(const RoundId& id, const Round& round) {
   for (const Share& share : round.shares) {
-    if (share.commands_left) fail("the hold", "round " + id.value + " goes to its vote before the commands of " + name(share));
+    if (share.commands_left)
+      fail("the hold", "round " + id.value + " goes to its vote before the commands of " + name(share));
   }
 }
 
@@ -78,11 +79,28 @@ void Invariants::leaves_broker(const Message& message) {
   const auto* order = std::get_if<Order>(&message.body);
   if (order != nullptr && round != nullptr && order->phase == Phase::commit) check_hold(message.round, *round);
   if (release == nullptr || round == nullptr) return;
+  if (release->verdict == Verdict::go && release->early) return check_early(message.round, *round, message, *release);
   if (release->verdict == Verdict::go) return check_go(message.round, *round, *release);
   // An abort that names a member and ends nothing is the answer to a hook that is not the round's.
   const bool for_all = release->over || message.member.empty();
   if (round->decided && for_all)
     fail("votes", "the decided round " + message.round.value + " is aborted: " + release->reason);
+}
+
+void Invariants::check_early(const RoundId& id, Round& round, const Message& message, const Release& release) {
+  const auto own =
+      std::ranges::find_if(round.shares, [&](const Share& each) { return name(each) == message.member.value; });
+  const bool right_phase = release.phase == Phase::commit || release.phase == Phase::unlock;
+  if (own == round.shares.end() || release.over || !right_phase || round.operation != Operation::dump) {
+    return fail("early", "an early go of " + id.value + " is for nobody, or for no vote");
+  }
+  if (!own->voted) fail("early", name(*own) + " is let go in round " + id.value + " before its vote");
+  if (release.phase == Phase::unlock && !own->early) fail("early", name(*own) + " runs on, and was not early");
+  if (own->early || release.phase == Phase::unlock) return;
+  const bool others = std::ranges::any_of(
+      round.shares, [&](const Share& each) { return each.member != own->member && &pod_of(each) == &pod_of(*own); });
+  if (!others) fail("early", name(*own) + " goes early in round " + id.value + ", and is alone in its pod");
+  own->early = true;
 }
 
 void Invariants::check_go(const RoundId& id, Round& round, const Release& release) {
@@ -107,12 +125,14 @@ void Invariants::decided(const RoundId& id, const std::vector<Images>& images) {
   for (const Share& share : round->shares) {
     if (!share.voted) fail("votes", "round " + id.value + " is decided, and " + name(share) + " has not voted");
     const Images& folder = images[static_cast<std::size_t>(share.member)];
-    if (round->operation == Operation::dump && round_of(folder.part) != id) {
+    const bool stored = round_of(folder.part) == id || (share.early && round_of(folder.record) == id);
+    if (round->operation == Operation::dump && !stored) {
       fail("votes", "round " + id.value + " is decided, and " + name(share) + " has not stored its record");
     }
   }
   check_cut(id, *round);
   check_hold(id, *round);
+  check_restored(id, *round, images);
   check_one_end(id, *round);
 }
 
@@ -130,12 +150,22 @@ void Invariants::check_cut(const RoundId& id, const Round& round) {
   }
 }
 
+void Invariants::check_restored(const RoundId& id, const Round& round, const std::vector<Images>& images) {
+  if (round.operation != Operation::restore) return;
+  for (const Share& share : round.shares) {
+    const RoundId saved = round_of(images[static_cast<std::size_t>(share.member)].record);
+    if (find(saved) != nullptr && !is_decided(saved))
+      fail("early", name(share) + " is restored in " + id.value + " from images of " + saved.value +
+                        ", which was never decided");
+  }
+}
+
 void Invariants::check_one_end(const RoundId& id, const Round& round) {
   for (const Share& share : round.shares) {
     if (share.commit == HookEnd::abort && round.decided) {
       fail("one end", "round " + id.value + " is decided to commit, and " + name(share) + " was told to abort");
     }
-    if (share.commit == HookEnd::go && !round.decided) {
+    if (share.commit == HookEnd::go && !round.decided && !share.early) {
       fail("one end", "round " + id.value + " is not decided, and " + name(share) + " was let go");
     }
   }
@@ -152,9 +182,13 @@ void Invariants::hook_ended(int member, const RoundId& id, HookAction action, Ho
 
 void Invariants::record_named(int member, const RoundId& id, const Images& images) {
   const std::string& who = setting_.members[static_cast<std::size_t>(member)].id.value;
-  if (!is_decided(id))
-    fail("records", "the record of " + who + " gets its name, and round " + id.value + " is not decided");
   const auto record = decode_record(images.record);
+  const bool early = std::ranges::any_of(rounds_[id].shares,
+                                         [&](const Share& share) { return share.member == member && share.early; });
+  if (!is_decided(id) && !early)
+    fail("records", "the record of " + who + " gets its name, and round " + id.value + " is not decided");
+  if (record && record->conditional != early)
+    fail("early", "the record of " + who + " in " + id.value + (early ? " counts alone" : " is conditional"));
   if (!record || record->round != id || record->member.value != who) {
     fail("records", "the record of " + who + " is not that of round " + id.value);
   }

@@ -19,6 +19,10 @@
 ///              its round. CRIU ignores its exit.)
 ///   the hold   No order to vote leaves the broker, and no round is decided, before the commands at the frozen point of
 ///              all its members have succeeded.
+///   early      Who is let go before the decision, alone, has voted, shares its pod, and leaves a conditional record,
+///   which
+///              no restore relies on unless its round was decided. (That an early go is not taken for the decision is
+///              what "one end" and "the cut" see.)
 ///   leases     A lock whose agent is dead is gone when its lease is over.
 ///   an answer  No hook lives longer than its limit.
 #pragma once
@@ -73,7 +77,8 @@ class Invariants {
   struct Share {
     int member = 0;
     bool voted = false;
-    bool commands_left = false;  ///< at the frozen point
+    bool commands_left = false;     ///< at the frozen point
+    bool early = false;             ///< was let go before the decision
     std::optional<HookEnd> commit;  ///< of its post-dump or post-restore; an abort by its own limit is none
   };
   struct Round {
@@ -86,9 +91,12 @@ class Invariants {
   [[nodiscard]] Round* find(const RoundId& round);
   [[nodiscard]] const Kernel::Pod& pod_of(const Share& share) const;
   [[nodiscard]] std::string name(const Share& share) const;
+  void check_early(const RoundId& id, Round& round, const Message& message, const Release& release);
   void check_go(const RoundId& id, Round& round, const Release& release);
   void check_cut(const RoundId& id, const Round& round);
   void check_hold(const RoundId& id, const Round& round);
+  /// Every member of a restore that is decided comes back from what a decided round has saved.
+  void check_restored(const RoundId& id, const Round& round, const std::vector<Images>& images);
   void check_one_end(const RoundId& id, const Round& round);
 
   const Setting& setting_;

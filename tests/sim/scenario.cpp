@@ -30,16 +30,20 @@ class Story {
   }
 
  private:
+  /// A runtime that goes one by one can't be coordinated where it kills; now and then it is tried.
+  bool leaves_running() { return setting_.one_by_one && !dice_.one_in(8); }
+
   void act() {
     // The first message of an agent takes a while: some rounds begin before it has come.
     if (!world_.run_for(dice_.between({}, milliseconds(50)))) return;
     world_.plan(draw_faults(dice_, setting_, dice_.below(5), world_.steps()));
     std::vector<RoundId> rounds;
     for (const GroupId& group : setting_.groups) {
-      const bool restore = world_.restorable(group) && dice_.one_in(2);
+      // What can't be restored is tried, too: it has to be refused.
+      const bool restore = world_.restorable(group) ? dice_.one_in(2) : world_.any_record(group) && dice_.one_in(8);
       world_.set_tasks(group, !restore);
       const Operation operation = restore ? Operation::restore : Operation::dump;
-      rounds.push_back(world_.open_round(group, operation, dice_.one_in(2)));
+      rounds.push_back(world_.open_round(group, operation, dice_.one_in(2) || leaves_running()));
     }
     const bool ended = world_.run_until([&] { return world_.quiet(); }, kLongestAct);
     if (!ended) return world_.rules().fail("progress", "CRIU still runs after 200 s");
@@ -57,12 +61,13 @@ class Story {
 
   void fresh_round(const GroupId& group) {
     world_.set_tasks(group, true);
-    const RoundId round = world_.open_round(group, Operation::dump, dice_.one_in(2));
+    const RoundId round = world_.open_round(group, Operation::dump, dice_.one_in(2) || setting_.one_by_one);
     ++outcome_.rounds;
     const bool ended = world_.run_until([&] { return world_.quiet(); }, kLongestFreshRound);
     if (world_.rules().broken()) return;
     if (!ended) return world_.rules().fail("progress", "a fresh round has not ended after 5 s");
     if (!world_.committed(round)) return world_.rules().fail("progress", "a fresh round does not commit");
+    if (!world_.restorable(group)) return world_.rules().fail("records", "a fresh round's records don't count");
     if (!world_.run_for(milliseconds(1'000))) return;
     if (world_.any_lock()) world_.rules().fail("leases", "a pod is locked after the end of a fresh round");
   }

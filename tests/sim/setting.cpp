@@ -87,10 +87,12 @@ Setting draw_setting(Dice& dice, int members) {
     setting.groups.emplace_back("g" + std::to_string(g));
     add_members(setting, setting.groups.back(), members > 0 ? members : 2 + dice.below(groups > 1 ? 1 : 3));
   }
+  setting.one_by_one = dice.one_in(4);
+  if (setting.one_by_one && dice.one_in(2)) setting.order = MemberOrder::serial;
   const int machines = 1 + dice.below(2);
   for (MemberSetting& member : setting.members) {
     // Some share a pod, also members of different groups.
-    const bool shares = !setting.pods.empty() && dice.one_in(4);
+    const bool shares = !setting.pods.empty() && dice.one_in(setting.one_by_one ? 2 : 4);
     if (!shares)
       setting.pods.push_back(pod_of_machine(static_cast<int>(setting.pods.size()), 1 + dice.below(machines)));
     member.pod = shares ? dice.below(static_cast<int>(setting.pods.size())) : static_cast<int>(setting.pods.size()) - 1;
@@ -106,7 +108,7 @@ Setting draw_setting(Dice& dice, int members) {
   for (MemberSetting& member : setting.members) member.by_relay = member.by_relay && setting.relays;
   constexpr std::array<int, 3> kLeases{12'000, 13'000, 15'000};
   setting.lease = milliseconds(kLeases[static_cast<std::size_t>(dice.below(3))]);
-  if (dice.one_in(3)) {
+  if (!setting.one_by_one && dice.one_in(3)) {
     for (MemberSetting& member : setting.members) member.commands = dice.one_in(2);
   }
   return setting;

@@ -38,7 +38,10 @@ struct Setting {
   milliseconds lease{15'000};
   milliseconds silence{3'000};
   milliseconds in_doubt{40'000};  ///< of agents, and the limit of hooks
-  bool instant = false;           ///< messages take no time, CRIU always the same: for the explorer
+  /// A runtime that dumps the members of a pod one after another.
+  bool one_by_one = false;
+  MemberOrder order = MemberOrder::detect;
+  bool instant = false;  ///< messages take no time, CRIU always the same: for the explorer
   Deadlines deadlines{10'000, 10'000, 20'000, 10'000};
 
   [[nodiscard]] std::vector<int> members_of(const GroupId& group) const;

@@ -41,7 +41,9 @@ World::World(Setting setting, std::uint64_t seed, Trace& trace)
       disk_full_(setting_.members.size()) {
   network_.instant = setting_.instant;
   for (const PodId& pod : setting_.pods) kernel_.add_pod(pod);
-  client_.on_command_done = [this](const RoundId& round, const MemberId& member) { rules_.command_done(round, member); };
+  client_.on_command_done = [this](const RoundId& round, const MemberId& member) {
+    rules_.command_done(round, member);
+  };
   for (const GroupId& group : setting_.groups) set_tasks(group, true);
   start_broker();
   network_.attach(kClient, now_);
@@ -60,6 +62,8 @@ void World::set_tasks(const GroupId& group, bool alive) {
 RoundId World::open_round(const GroupId& group, Operation operation, bool leave_running) {
   RoundId round("r-" + std::to_string(next_round_++));
   OpenRound open{operation, leave_running, {}, setting_.deadlines, static_cast<std::uint32_t>(setting_.lease.count())};
+  // A serial round that kills is refused at once; here it is what chance has drawn.
+  if (operation == Operation::dump && leave_running) open.order = setting_.order;
   const std::vector<int> members = setting_.members_of(group);
   std::vector<Duration> takes;
   for (const int number : members) {
@@ -203,9 +207,7 @@ void World::deliver(const Delivery& delivery) {
   if (delivery.way != Way::to_agent && delivery.number == kClient) {
     note([&] { return "client <- " + text_of(*packet.message); });
     client_.on_message(*packet.message);
-    for (const RoundId& round : client_.take_opened()) {
-      for (const int member : stories_.at(round).members) start_criu(round, member);
-    }
+    for (const RoundId& round : client_.take_opened()) start_criu_of(round);
     return;
   }
   const bool of_hook = delivery.way == Way::to_agent;
@@ -278,11 +280,21 @@ bool World::committed(const RoundId& round) const {
 
 bool World::restorable(const GroupId& group) const {
   std::set<RoundId> rounds;
+  std::set<MemberId> conditional;
+  std::set<MemberId> earlier;
   for (const int member : setting_.members_of(group)) {
     const auto record = decode_record(images_[static_cast<std::size_t>(member)].record);
     rounds.insert(record ? record->round : RoundId());
+    if (!record) continue;
+    if (record->conditional) conditional.insert(record->member);
+    for (const EarlierMember& each : record->earlier) earlier.insert(each.member);
   }
-  return rounds.size() == 1 && !rounds.begin()->empty();
+  return rounds.size() == 1 && !rounds.begin()->empty() && std::ranges::includes(earlier, conditional);
+}
+
+bool World::any_record(const GroupId& group) const {
+  return std::ranges::any_of(setting_.members_of(group),
+                             [&](int member) { return !images_[static_cast<std::size_t>(member)].record.empty(); });
 }
 
 // --- for the explorer -----------------------------------------------------------------------------------------------

@@ -71,8 +71,10 @@ class World {
 
   [[nodiscard]] bool quiet() const;  ///< no CRIU runs, the client waits for nothing
   [[nodiscard]] bool any_lock() const;
-  [[nodiscard]] bool committed(const RoundId& round) const;   ///< decided, and every member's CRIU has succeeded
-  [[nodiscard]] bool restorable(const GroupId& group) const;  ///< every member has a record, all of one round
+  [[nodiscard]] bool committed(const RoundId& round) const;  ///< decided, and every member's CRIU has succeeded
+  /// Every member has a record that counts, all of one round.
+  [[nodiscard]] bool restorable(const GroupId& group) const;
+  [[nodiscard]] bool any_record(const GroupId& group) const;
   [[nodiscard]] const Invariants& rules() const { return rules_; }
   [[nodiscard]] Invariants& rules() { return rules_; }
   [[nodiscard]] int steps() const { return steps_; }
@@ -175,6 +177,11 @@ class World {
 
   // world_hooks.cpp: CRIU and its hooks.
   void start_criu(const RoundId& round, int member);
+  /// As the round's runtime does: all at once, or of each pod the first one.
+  void start_criu_of(const RoundId& round);
+  /// A runtime that goes one by one has dumped `member`: the next one of its pod.
+  void start_next_criu(const RoundId& round, int member);
+  [[nodiscard]] bool one_by_one(const RoundId& round) const;
   void criu_turn(int member);
   void criu_goes_on(int member, Criu::Next next);
   void end_criu(int member, bool ok);

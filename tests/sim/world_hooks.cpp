@@ -16,6 +16,25 @@ void World::start_criu(const RoundId& round, int member) {
   run->busy_until = now_ + work_time(milliseconds(5));
 }
 
+bool World::one_by_one(const RoundId& round) const {
+  return setting_.one_by_one && stories_.at(round).operation == Operation::dump;
+}
+
+void World::start_criu_of(const RoundId& round) {
+  std::set<int> pods;
+  for (const int member : stories_.at(round).members) {
+    const bool first = pods.insert(setting_.members[static_cast<std::size_t>(member)].pod).second;
+    if (first || !one_by_one(round)) start_criu(round, member);
+  }
+}
+
+void World::start_next_criu(const RoundId& round, int member) {
+  const int pod = setting_.members[static_cast<std::size_t>(member)].pod;
+  for (const int next : stories_.at(round).members) {
+    if (next > member && setting_.members[static_cast<std::size_t>(next)].pod == pod) return start_criu(round, next);
+  }
+}
+
 Duration World::work_time(Duration most) {
   // The explorer wants the same time on every path.
   return network_.instant ? milliseconds(1) : dice_.between(microseconds(300), most);
@@ -56,6 +75,7 @@ void World::end_criu(int member, bool ok) {
   criu_[static_cast<std::size_t>(member)].reset();
   if (ok) ++stories_.at(round).succeeded;
   client_.tell_result(round, id, ok, now_);
+  if (ok && one_by_one(round)) start_next_criu(round, member);
 }
 
 void World::tell_criu_end(PeerNumber number, int pid) {
