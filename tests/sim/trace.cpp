@@ -17,7 +17,8 @@ std::string detail(const Ready& ready) {
 }
 std::string detail(const Release& release) {
   return " " + std::string(to_string(release.phase)) + " " + std::string(to_string(release.verdict)) +
-         (release.over ? " over" : "") + (release.reason.empty() ? "" : " (" + release.reason + ")");
+         (release.over ? " over" : "") + (release.early ? " early" : "") +
+         (release.reason.empty() ? "" : " (" + release.reason + ")");
 }
 std::string detail(const Answer& answer) {
   return " " + std::string(to_string(answer.verdict)) + (answer.reason.empty() ? "" : " (" + answer.reason + ")");
