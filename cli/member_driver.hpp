@@ -39,7 +39,7 @@ struct ReadyMember {
   TempFolder unpacked;                  ///< restore: what of the archive had to be read before it. kubelet: `work`
   std::string target_pod;               ///< restore: how the driver calls the pod, where its command has to name it
   std::optional<Record> record;         ///< restore: out of the images folder
-  std::vector<Finding> findings;        ///< dump: what was seen in its tree (tree_check.hpp)
+  std::vector<Finding> findings;        ///< dump: what was seen of its runtime, and in its tree (tree_check.hpp)
   std::vector<std::string> more_options;  ///< for the driver's command, beside the user's: what the tree turned out to need
 };
 

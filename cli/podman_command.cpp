@@ -60,6 +60,8 @@ Result<PodmanContainer> parse_podman_container(std::string_view json) {
   container.status = text_at(*object, {"State", "Status"});
   container.pod = text_at(*object, {"Pod"});
   container.static_dir = text_at(*object, {"StaticDir"});
+  container.runtime = text_at(*object, {"OCIRuntime"});
+  container.criu_config = text_at(*object, {"Config", "Annotations", "org.criu.config"});
   const Json running = at(*object, {"State", "Running"});
   const Json pid = at(*object, {"State", "Pid"});
   container.running = running.is_boolean() && running.get<bool>();

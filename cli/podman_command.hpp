@@ -19,10 +19,12 @@ struct PodmanContainer {
   std::string name;
   std::string status;  ///< "running", "exited", …
   bool running = false;
-  pid_t pid = 0;           ///< of the last run: Podman goes on naming it when the container has ended
-  std::string pod;         ///< id of its pod; empty: in none
-  std::string network_of;  ///< id of the container whose network it shares (a pod's first one); empty: its own
-  std::string static_dir;  ///< Podman's folder for it, in which CRIU's log and the folder `checkpoint` are
+  pid_t pid = 0;            ///< of the last run: Podman goes on naming it when the container has ended
+  std::string pod;          ///< id of its pod; empty: in none
+  std::string network_of;   ///< id of the container whose network it shares (a pod's first one); empty: its own
+  std::string runtime;      ///< "runc", or a path of it
+  std::string criu_config;  ///< the file that its annotation names instead of the runtime's; empty: none
+  std::string static_dir;   ///< Podman's folder for it, in which CRIU's log and the folder `checkpoint` are
 };
 
 /// What `podman pod inspect` tells of one pod.

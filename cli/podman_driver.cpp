@@ -9,6 +9,7 @@
 #include "cli/files.hpp"
 #include "cli/pod_search.hpp"
 #include "cli/podman_command.hpp"
+#include "cli/runtime_config.hpp"
 
 namespace lockstep::cli {
 namespace {
@@ -79,12 +80,29 @@ Result<ReadyMember> ready_in_place(const GroupMember& member, const PodmanContai
   return ready;
 }
 
-Result<void> check_not_running(const GroupMember& member, const std::string& id) {
+/// A finding, since the user may know better (--no-preflight).
+void look_at_runtime(ReadyMember& ready, const PodmanContainer& container) {
+  const auto trouble = runtime_trouble(container);
+  if (!trouble) return;
+  Finding finding;
+  finding.severity = Severity::fatal;
+  finding.what = trouble->what;
+  finding.remedy = trouble->remedy;
+  ready.findings.push_back(std::move(finding));
+}
+
+Result<void> check_may_come_back(const GroupMember& member, const std::string& id) {
   const auto container = inspect_container(member, id);
   if (!container) return Failure(container.error());
-  if (!container->running) return {};
-  return bad_member(member.id, "container " + container->name + " runs: stop it first (podman stop)",
-                    ErrorCode::conflict);
+  if (container->running) {
+    return bad_member(member.id, "container " + container->name + " runs: stop it first (podman stop)",
+                      ErrorCode::conflict);
+  }
+  // Without the hook it would come back unlocked, and before the others.
+  if (const auto trouble = runtime_trouble(*container)) {
+    return bad_member(member.id, trouble->what + "; " + trouble->remedy);
+  }
+  return {};
 }
 
 /// A container under the name or the id of the archived one would be in the way.
@@ -151,6 +169,7 @@ Result<ReadyMember> PodmanDriver::find_tree(const GroupMember& member, const Thi
   if (!ready) return ready;
   auto seen = look_at_tree(*ready, container->pid, "podman inspect", machine);
   if (!seen) return Failure(seen.error());
+  look_at_runtime(*ready, *container);
   if (ready->archive.empty()) return ready;
   const auto folder = std::filesystem::path(ready->archive).parent_path();
   if (auto writable = check_writable(member.id, folder); !writable) return Failure(writable.error());
@@ -176,7 +195,7 @@ Result<ReadyMember> PodmanDriver::find_images(const GroupMember& member) const {
 
 Result<void> PodmanDriver::find_place(ReadyMember& ready, const ThisMachine& machine) const {
   if (ready.archive.empty()) {
-    if (auto ended = check_not_running(*ready.member, ready.container); !ended) return ended;
+    if (auto ended = check_may_come_back(*ready.member, ready.container); !ended) return ended;
     return take_namespace_of(ready, ready.target_pod, machine);
   }
   if (auto is_free = check_name_is_free(*ready.member, ready); !is_free) return is_free;

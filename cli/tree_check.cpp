@@ -70,7 +70,8 @@ std::vector<Finding> for_podman(std::vector<Finding> findings) {
       line += (line.empty() ? "" : " ") + word.substr(std::min(word.find_first_not_of('-'), word.size()));
     }
     finding.severity = Severity::note;
-    finding.remedy = "CRIU needs a line \"" + line + "\" in /etc/criu/runc.conf (or crun.conf), which Podman's runtime hands to it";
+    finding.remedy =
+        "CRIU needs a line \"" + line + "\" in /etc/criu/runc.conf (or crun.conf), which Podman's runtime hands to it";
     finding.options.clear();
   }
   return findings;
@@ -87,8 +88,10 @@ Result<void> examine_trees(std::vector<ReadyMember>& members) {
     if (ready.pid == 0) continue;  // on another machine: its driver has said so
     const auto facts = scan_tree(processes, ready.pid, all);
     if (!facts) return fail_from(facts.error(), "member \"" + ready.member->id.value + "\"");
-    ready.findings = examine(*facts, all_given(*ready.member));
-    if (ready.member->driver == Driver::podman) ready.findings = for_podman(std::move(ready.findings));
+    auto findings = examine(*facts, all_given(*ready.member));
+    if (ready.member->driver == Driver::podman) findings = for_podman(std::move(findings));
+    // After what its driver has found.
+    ready.findings.insert(ready.findings.end(), findings.begin(), findings.end());
     ready.more_options = options_of(ready.findings, false);
   }
   return {};

@@ -1,4 +1,5 @@
-/// The members' live trees, looked at for what CRIU can't dump or only with an option: cli/scan reads, cli/examine judges.
+/// The members' live trees, looked at for what CRIU can't dump or only with an option: cli/scan reads, cli/examine
+/// judges.
 #pragma once
 
 #include <string>
@@ -9,7 +10,7 @@
 
 namespace lockstep::cli {
 
-/// Fills `findings` and `more_options` of each member. Fails only when a tree can't be looked at.
+/// Adds to `findings`, and fills `more_options`, of each member. Fails only when a tree can't be looked at.
 [[nodiscard]] Result<void> examine_trees(std::vector<ReadyMember>& members);
 
 /// Nothing when every tree can be dumped; else an error that names each obstacle.

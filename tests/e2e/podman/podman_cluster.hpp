@@ -46,6 +46,8 @@ class PodmanCluster {
   [[nodiscard]] CommandResult lockstep(const std::vector<std::string>& arguments,
                                        std::chrono::milliseconds limit = std::chrono::seconds(60)) const;
 
+  /// lockstep setup.
+  void set_up_hook() const;
   [[nodiscard]] bool runs(const std::string& container) const;
   [[nodiscard]] std::string pid_of(const std::string& container) const;
   /// True when the pod has a lock's elements.
@@ -66,7 +68,6 @@ class PodmanCluster {
              const std::vector<std::string>& command) const;
   void start_broker() const;
   void start_agent(std::size_t index) const;
-  void set_up_hook() const;
   void wait_for_agents() const;
 
   TempDir dir_;

@@ -160,6 +160,30 @@ TEST_F(PodmanTest, AStandingGroupIsCheckpointedAndRestoredByPodmanAlone) {
   EXPECT_THAT(shop.finish(), IsEmpty());
 }
 
+TEST_F(PodmanTest, WithoutTheHookInItsRuntimesConfigurationNoContainerIsTouched) {
+  const Shop shop(two());
+  const std::string group = shop.write_group();
+  const std::vector<std::string> undo{"setup", "--undo", "--root", shop.cluster().machine_root()};
+  ASSERT_EQ(shop.lockstep(undo).exit_code, 0);
+  const CommandResult dump = shop.lockstep({"checkpoint", group});
+  EXPECT_EQ(dump.exit_code, 2) << dump.out << dump.err;
+  EXPECT_THAT(dump.err, HasSubstr("runc.conf is missing: its CRIU runs no hook"));
+  EXPECT_THAT(dump.err, HasSubstr("lockstep setup --runtime runc"));
+  EXPECT_EQ(shop.lockstep({"preflight", group}).exit_code, 1);
+  EXPECT_THAT(shop.await_flow(shop.snapshot()), IsEmpty());
+
+  shop.cluster().set_up_hook();
+  ASSERT_NO_FATAL_FAILURE(checkpoint(shop, group));
+  ASSERT_EQ(shop.lockstep(undo).exit_code, 0);
+  const CommandResult early = shop.lockstep({"restore", group});
+  EXPECT_EQ(early.exit_code, 2) << early.out << early.err;
+  EXPECT_THAT(early.err, HasSubstr("runc.conf is missing: its CRIU runs no hook"));
+  EXPECT_FALSE(shop.cluster().runs("server"));
+  shop.cluster().set_up_hook();
+  ASSERT_NO_FATAL_FAILURE(restore(shop, group));
+  EXPECT_THAT(shop.finish(), IsEmpty());
+}
+
 TEST_F(PodmanTest, DoctorKnowsWhetherARoundWouldWork) {
   const Shop shop(two());
   const std::vector<std::string> doctor{"doctor",

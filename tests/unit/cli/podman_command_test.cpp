@@ -59,7 +59,8 @@ TEST(PodmanCommand, SaysWhatIsToBeDone) {
 
 TEST(PodmanInspect, ReadsAContainer) {
   const auto container = parse_podman_container(R"([{
-    "Id": "abc", "Name": "web", "Pod": "p1", "StaticDir": "/s",
+    "Id": "abc", "Name": "web", "Pod": "p1", "StaticDir": "/s", "OCIRuntime": "/usr/sbin/runc",
+    "Config": {"Annotations": {"org.criu.config": "/c.conf"}},
     "State": {"Status": "running", "Running": true, "Pid": 42},
     "HostConfig": {"NetworkMode": "container:infra1"}}])");
   ASSERT_TRUE(container) << container.error().message();
@@ -71,6 +72,8 @@ TEST(PodmanInspect, ReadsAContainer) {
   EXPECT_EQ(container->pod, "p1");
   EXPECT_EQ(container->network_of, "infra1");
   EXPECT_EQ(container->static_dir, "/s");
+  EXPECT_EQ(container->runtime, "/usr/sbin/runc");
+  EXPECT_EQ(container->criu_config, "/c.conf");
 }
 
 TEST(PodmanInspect, DoesNotTakeADeadContainersPidForALivingOne) {

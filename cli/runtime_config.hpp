@@ -1,0 +1,22 @@
+/// The configuration that a container's runtime hands to CRIU: whether the hook would run is seen before anything is
+/// frozen, where it would otherwise show by a round that runs into its deadline.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "cli/podman_command.hpp"
+
+namespace lockstep::cli {
+
+struct RuntimeTrouble {
+  std::string what;
+  std::string remedy;
+};
+
+/// What would keep CRIU from running the hook for this container; nothing where all is well, or where its runtime is
+/// none that this program knows. `root`: for tests; empty: this machine's.
+[[nodiscard]] std::optional<RuntimeTrouble> runtime_trouble(const PodmanContainer& container,
+                                                            const std::string& root = {});
+
+}  // namespace lockstep::cli
