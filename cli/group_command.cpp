@@ -156,6 +156,7 @@ Result<AttemptEnd> run_round(Operation operation, BrokerClient& broker, const Ro
     member.node = ready.node;
     if (member.run.ok()) member.archives = driver_of(*ready.member).archives(ready);
     if (auto times = read_criu_stats(ready.work, operation); times && member.run.ok()) member.times = *times;
+    if (member.run.exit) member.hooks = read_hook_log(member.log, operation);
     report.members.push_back(std::move(member));
   }
   report_findings(preflight, report);

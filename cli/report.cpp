@@ -34,6 +34,27 @@ std::string table_text(const Report& report) {
   return table.text() + "(milliseconds since the round was opened; " + note + ")\n";
 }
 
+std::string part(const FrozenSplit::Time& time) { return time ? in_ms(time->count()) : "?"; }
+
+std::string frozen_text(const Report& report) {
+  const auto splits = split_frozen(report);
+  if (std::ranges::none_of(splits, [](const FrozenSplit& split) { return split.still.has_value(); })) return {};
+  const bool commands = report.outcome.status.hold_begin_us >= 0;
+  std::vector<std::string> header{"stood still", "ms", "freezing", "memory", "criu's rest", "others"};
+  if (commands) header.emplace_back("commands");
+  header.insert(header.end(), {"hooks", "lock", "barriers"});
+  TextTable table(std::move(header));
+  for (std::size_t i = 0; i < splits.size(); ++i) {
+    const FrozenSplit& split = splits[i];
+    std::vector<std::string> row{report.outcome.status.members[i].id.value, part(split.still), part(split.freezing),
+                                 part(split.memory), part(split.rest), part(split.others)};
+    if (commands) row.push_back(part(split.commands));
+    row.insert(row.end(), {part(split.hooks), part(split.lock), part(split.barriers)});
+    table.add(std::move(row));
+  }
+  return table.text() + "(others: waiting for other members' CRIUs; hooks, lock, barriers: lockstep's own time)\n";
+}
+
 std::string indented(const std::string& text) {
   std::string result = "  ";
   for (const char c : text) result += c == '\n' ? "\n  " : std::string(1, c);
@@ -205,10 +226,18 @@ std::string verdict_line(const Report& report) {
   return what + ": not known: " + first_line(why) + ", " + facts;
 }
 
+std::vector<FrozenSplit> split_frozen(const Report& report) {
+  std::vector<FrozenSources> sources;
+  sources.reserve(report.members.size());
+  for (const MemberReport& member : report.members) sources.push_back({member.times.dump, member.hooks});
+  return split_frozen(report.outcome.status, sources);
+}
+
 std::string report_text(const Report& report, const TimelineStyle& style) {
   std::string text = table_text(report);
   if (const std::string timeline = draw_timeline(report.outcome.status, style); !timeline.empty())
     text += "\n" + timeline;
+  if (const std::string frozen = frozen_text(report); !frozen.empty()) text += "\n" + frozen;
   if (const std::string failures = failures_text(report); !failures.empty()) text += "\n" + failures;
   if (const std::string connections = connections_text(report.outcome.status); !connections.empty()) {
     text += "\n" + connections;

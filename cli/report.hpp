@@ -8,6 +8,7 @@
 #include "cli/criu_stats.hpp"
 #include "cli/examine/examine.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/frozen_split.hpp"
 #include "cli/restored/compare.hpp"
 #include "cli/round_driver.hpp"
 #include "cli/timeline.hpp"
@@ -30,6 +31,7 @@ struct MemberReport {
   CriuTimes times;  ///< empty where CRIU has left none
   std::string node = {};                   ///< empty: this machine
   std::vector<std::string> archives = {};  ///< on that node
+  HookLog hooks{};                         ///< how long its hooks have taken
 };
 
 /// One round of a command that may take several (attempts/attempts.hpp).
@@ -71,7 +73,10 @@ struct Report {
 [[nodiscard]] ExitCode exit_code_of(RoundVerdict verdict);
 [[nodiscard]] std::string_view to_string(RoundVerdict verdict);
 
-/// The table, the timeline, each failed member's words, the notes, and the verdict as the last line.
+/// Where the time has gone in which its members stood still.
+[[nodiscard]] std::vector<FrozenSplit> split_frozen(const Report& report);
+
+/// The table, the timeline, where the frozen time went, each failed member's words, the notes, and the verdict as the last line.
 [[nodiscard]] std::string report_text(const Report& report, const TimelineStyle& style);
 /// The last line alone.
 [[nodiscard]] std::string verdict_line(const Report& report);

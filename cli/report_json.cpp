@@ -40,6 +40,34 @@ Json times_json(const CriuTimes& times) {
   return nullptr;
 }
 
+Json time_json(const FrozenSplit::Time& time) { return time ? Json(time->count()) : Json(nullptr); }
+
+Json split_json(const FrozenSplit& split) {
+  return {{"still_us", time_json(split.still)},
+          {"criu", {{"freezing_us", time_json(split.freezing)},
+                    {"memory_us", time_json(split.memory)},
+                    {"rest_us", time_json(split.rest)}}},
+          {"others_us", time_json(split.others)},
+          {"commands_us", time_json(split.commands)},
+          {"lockstep", {{"hooks_us", time_json(split.hooks)},
+                        {"lock_us", time_json(split.lock)},
+                        {"barriers_us", time_json(split.barriers)},
+                        {"sum_us", time_json(split.lockstep())}}}};
+}
+
+/// What each of its hooks has said of itself.
+Json hooks_json(const HookLog& hooks) {
+  Json json = Json::object();
+  for (const auto& times : hooks) {
+    if (!times) continue;
+    json[std::string(to_string(times->action))] = {{"forked_us", times->forked.count()},
+                                                    {"said_us", times->said.count()},
+                                                    {"heard_us", times->heard.count()},
+                                                    {"ended_us", times->ended.count()}};
+  }
+  return json;
+}
+
 Json criu_json(const MemberReport& member) {
   const MemberRun& run = member.run;
   Json json = {{"ok", run.ok()}, {"exit_code", nullptr}, {"signal", nullptr}, {"ended_ms", run.ended.count()}};
@@ -110,6 +138,7 @@ Json member_json(Operation operation, const MemberStatus& status, const MemberRe
   json["node"] = text_or_null(member.node);
   json["archives"] = member.archives;
   json["criu"] = criu_json(member);
+  json["hooks"] = hooks_json(member.hooks);
   return json;
 }
 
@@ -230,8 +259,11 @@ std::string report_json(const Report& report) {
                {"proof", text_or_null(report.proof)},
                {"consistent", report.proof.empty() ? Json(nullptr) : Json(report.proven)},
                {"members", Json::array()}};
+  const auto splits = split_frozen(report);
   for (std::size_t i = 0; i < status.members.size(); ++i) {
     json["members"].push_back(member_json(status.operation, status.members[i], report.members[i]));
+    const bool dump = status.operation == Operation::dump;
+    json["members"].back()["frozen"] = dump ? split_json(splits[i]) : Json(nullptr);
   }
   return dump(json, false);
 }

@@ -13,6 +13,7 @@
 
 #include "agent/hook/hook_environment.hpp"
 #include "agent/hook/session.hpp"
+#include "agent/hook/stopwatch.hpp"
 
 namespace {
 
@@ -90,6 +91,7 @@ bool die_with_parent() {
 }  // namespace
 
 int main(int argc, char** argv, char** envp) {
+  lockstep::hook::Stopwatch watch;
   const lockstep::hook::Environment environment(envp);
   const auto name = environment.get("CRTOOLS_SCRIPT_ACTION");
   if (argc > 1 || !name) return run_by_hand(argc, argv);
@@ -97,8 +99,12 @@ int main(int argc, char** argv, char** envp) {
   if (!action) return 0;  // an action that no round waits for
   ::signal(SIGPIPE, SIG_IGN);
   if (!die_with_parent()) return 1;
-  const auto done = lockstep::hook::run_session(environment, *action);
-  if (done) return 0;
+  const auto done = lockstep::hook::run_session(environment, *action, watch);
+  if (done) {
+    // For `lockstep`, which tells where the time has gone.
+    print(STDERR_FILENO, to_log_line(watch.times(*action)));
+    return 0;
+  }
   print_failure(*name, done.error());
   return 1;
 }

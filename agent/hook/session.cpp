@@ -149,15 +149,17 @@ Result<void> finish(HookAction action, ImagesFolder& images) {
 /// The other end of a talk, which may be replaced by another one in its course.
 class Session {
  public:
-  Session(const Settings& settings, ImagesFolder& images, AgentConnection agent, Message event)
+  Session(const Settings& settings, ImagesFolder& images, Stopwatch& watch, AgentConnection agent, Message event)
       : settings_(settings),
         images_(images),
+        watch_(watch),
         agent_(std::move(agent)),
         talk_(std::move(event), {settings.silence, settings.limit}, Clock::now()) {}
 
   /// Says the event, then does what each step says, until there is a verdict.
   [[nodiscard]] Result<void> run() {
     if (auto sent = say(); !sent) return explain_refusal(*agent_, talk_, sent.error());
+    watch_.said();
     while (true) {
       Step step = next();
       switch (step.kind) {
@@ -181,6 +183,7 @@ class Session {
     }
     auto message = agent_->receive(talk_.deadline());
     const TimePoint now = Clock::now();
+    watch_.heard();
     if (message) {
       envelope_ = Message{message->round, message->group, message->member, message->sequence, Alive{}};
       return talk_.on(std::move(*message), now);
@@ -218,6 +221,7 @@ class Session {
 
   const Settings& settings_;
   ImagesFolder& images_;
+  Stopwatch& watch_;
   std::optional<AgentConnection> agent_;
   Conversation talk_;
   Message envelope_;  ///< of the newest message: what an answer to it says it is about
@@ -225,7 +229,7 @@ class Session {
 
 }  // namespace
 
-Result<void> run_session(const Environment& environment, HookAction action) {
+Result<void> run_session(const Environment& environment, HookAction action, Stopwatch& watch) {
   const auto job = job_from(environment, action);
   if (!job) return Failure(job.error());
   auto settings = read_settings(environment);
@@ -258,7 +262,7 @@ Result<void> run_session(const Environment& environment, HookAction action) {
   if (!agent) return Failure(agent.error());
   const Message message{std::move(names->round), std::move(names->group), std::move(names->member), 1,
                         std::move(*event)};
-  return Session(*settings, *images, std::move(*agent), message).run();
+  return Session(*settings, *images, watch, std::move(*agent), message).run();
 }
 
 }  // namespace lockstep::hook

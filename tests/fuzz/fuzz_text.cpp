@@ -1,9 +1,10 @@
-// Short texts that people and peers write: rules, addresses, endpoints, durations. What is understood and written out
-// again means the same.
+// Short texts that people and peers write: rules, addresses, endpoints, durations, hooks' times. What is understood and
+// written out again means the same.
 #include "common/config.hpp"
 #include "common/endpoints.hpp"
 #include "schemas/allow_rule.hpp"
 #include "schemas/endpoint_text.hpp"
+#include "schemas/hook_times.hpp"
 #include "tests/fuzz/input.hpp"
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -33,5 +34,10 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     fuzz::expect(again && *again == *duration, "a duration's text is the duration");
   }
   (void)nearest_word(text, {"member", "members", "images", "lease"});
+  if (const auto times = parse_log_line(text)) {
+    const std::string line = to_log_line(*times);
+    const auto again = parse_log_line(line);
+    fuzz::expect(again && to_log_line(*again) == line, "a line's times are the line");
+  }
   return 0;
 }

@@ -38,7 +38,15 @@ std::string median_ms(std::vector<Duration> times) {
   if (times.empty()) return "-";
   std::ranges::sort(times);
   const auto ms = std::chrono::duration<double, std::milli>(times[times.size() / 2]).count();
-  return std::to_string(static_cast<long>(ms + 0.5)) + " ms";
+  char text[32];
+  std::snprintf(text, sizeof text, ms < 10 ? "%.1f ms" : "%.0f ms", ms);
+  return text;
+}
+
+std::string median_ms(const std::vector<Frozen>& frozen, std::chrono::microseconds Frozen::*part) {
+  std::vector<std::chrono::microseconds> times;
+  for (const Frozen& one : frozen) times.push_back(one.*part);
+  return median_ms(times);
 }
 
 std::string megabytes(std::uint64_t bytes) {
@@ -47,10 +55,23 @@ std::string megabytes(std::uint64_t bytes) {
   return text;
 }
 
-/// One line of the table.
-bool measure(const Kind& kind) {
+void print_row(const std::vector<std::string>& cells) {
+  std::string line = "|";
+  for (const std::string& cell : cells) line += " " + cell + " |";
+  std::printf("%s\n", line.c_str());
+  std::fflush(stdout);
+}
+
+void print_header(const std::vector<std::string>& cells) {
+  print_row(cells);
+  print_row(std::vector<std::string>(cells.size(), "---"));
+}
+
+/// One line of the table, and one of that about the frozen time.
+bool measure(const Kind& kind, std::vector<std::vector<std::string>>& parts) {
   std::vector<std::chrono::milliseconds> dumps, restores;
-  std::vector<std::chrono::microseconds> frozen, criu, pauses;
+  std::vector<std::chrono::microseconds> lockstep, pauses;
+  std::vector<Frozen> frozen;
   std::uint64_t bytes = 0;
   Scene scene(kind);
   Faults faults;
@@ -61,8 +82,10 @@ bool measure(const Kind& kind) {
     restores.push_back(scene.measured().restore);
     bytes = std::max(bytes, scene.measured().image_bytes);
     faults = scene.leave_running();
-    frozen.push_back(scene.measured().frozen);
-    criu.push_back(scene.measured().criu);
+    if (scene.measured().frozen) {
+      frozen.push_back(*scene.measured().frozen);
+      lockstep.push_back(scene.measured().lockstep);
+    }
     pauses.push_back(scene.measured().pause);
   }
   const bool survived = faults.empty();
@@ -74,24 +97,30 @@ bool measure(const Kind& kind) {
   const std::string lost = !survived        ? "-"
                            : judged.empty() ? "0 of " + std::to_string(scene.acknowledged())
                                             : "see above";
-  std::printf("| %s | %zu | %zu | %zu | %s | %s | %s | %s | %s | %s | %s | %s |\n", kind.title().c_str(), kind.pods,
-              scene.processes(), scene.connections(), survived ? "yes" : "NO", lost.c_str(), megabytes(bytes).c_str(),
-              median_ms(dumps).c_str(), median_ms(restores).c_str(), median_ms(frozen).c_str(), median_ms(criu).c_str(),
-              median_ms(pauses).c_str());
-  std::fflush(stdout);
+  print_row({kind.title(), std::to_string(kind.pods), std::to_string(scene.processes()),
+             std::to_string(scene.connections()), survived ? "yes" : "NO", lost, megabytes(bytes), median_ms(dumps),
+             median_ms(restores), median_ms(frozen, &Frozen::still), median_ms(lockstep), median_ms(pauses)});
+  parts.push_back({kind.title(), std::to_string(kind.pods), median_ms(frozen, &Frozen::still),
+                   median_ms(frozen, &Frozen::freezing), median_ms(frozen, &Frozen::memory),
+                   median_ms(frozen, &Frozen::rest), median_ms(frozen, &Frozen::others),
+                   median_ms(frozen, &Frozen::hooks), median_ms(frozen, &Frozen::lock),
+                   median_ms(frozen, &Frozen::barriers), median_ms(lockstep)});
   return survived && judged.empty();
 }
 
 bool table(const std::vector<Kind>& chosen) {
-  std::printf(
-      "| application | members | processes | connections | survived | writes lost | images | dump | restore | frozen | "
-      "of it CRIU | longest pause of a client |\n"
-      "|---|---|---|---|---|---|---|---|---|---|---|---|\n");
+  print_header({"application", "members", "processes", "connections", "survived", "writes lost", "images", "dump",
+                "restore", "frozen", "of it lockstep", "longest pause of a client"});
+  std::vector<std::vector<std::string>> parts;
   bool good = true;
   for (const Kind& kind : chosen) {
-    good = measure(kind) && good;
+    good = measure(kind, parts) && good;
     clean_up();
   }
+  std::printf("\n");
+  print_header({"application", "members", "frozen", "CRIU: freezing", "memory", "the rest", "waits for others' CRIU",
+                "lockstep: hooks", "lock", "barriers", "lockstep, at most"});
+  for (const auto& row : parts) print_row(row);
   return good;
 }
 

@@ -31,16 +31,24 @@ void children_of(pid_t pid, std::vector<pid_t>& found) {
   }
 }
 
-/// What the hooks of a member waited for while it was frozen.
-std::chrono::microseconds waited_in(const json& member) {
-  std::int64_t sum = 0;
-  for (const char* phase : {"lock", "commit", "unlock"}) {
-    const json times = member.at("phases").value(phase, json::object());
-    const json arrived = times.value("arrived_us", json());
-    const json released = times.value("released_us", json());
-    if (arrived.is_number() && released.is_number()) sum += released.get<std::int64_t>() - arrived.get<std::int64_t>();
-  }
-  return std::chrono::microseconds(sum);
+/// Nothing where lockstep does not know all of it.
+std::optional<Frozen> frozen_in(const json& member) {
+  const json& split = member.at("frozen");
+  bool known = true;
+  const auto time = [&](const char* path) {
+    const json& part = split.at(json::json_pointer(path));
+    known = known && part.is_number();
+    return std::chrono::microseconds(part.is_number() ? part.get<std::int64_t>() : 0);
+  };
+  const Frozen frozen{.still = time("/still_us"),
+                      .freezing = time("/criu/freezing_us"),
+                      .memory = time("/criu/memory_us"),
+                      .rest = time("/criu/rest_us"),
+                      .others = time("/others_us"),
+                      .hooks = time("/lockstep/hooks_us"),
+                      .lock = time("/lockstep/lock_us"),
+                      .barriers = time("/lockstep/barriers_us")};
+  return known ? std::optional(frozen) : std::nullopt;
 }
 
 /// The same for both ends. Loopback is another one in each pod.
@@ -145,9 +153,10 @@ Faults Scene::checkpoint(std::vector<std::string> options) {
       if (member.at("connections").at(kind) != 0) faults.push_back(id + " has connections that are " + kind);
     }
     measured_.image_bytes += pods_->image_bytes(id);
-    const std::chrono::microseconds frozen(member.at("criu").at("times").at("frozen_us").get<std::int64_t>());
-    measured_.frozen = std::max(measured_.frozen, frozen);
-    measured_.criu = std::max(measured_.criu, frozen - waited_in(member));
+    const std::optional<Frozen> frozen = frozen_in(member);
+    if (!frozen) continue;
+    if (!measured_.frozen || frozen->still > measured_.frozen->still) measured_.frozen = frozen;
+    measured_.lockstep = std::max(measured_.lockstep, frozen->hooks + frozen->lock + frozen->barriers);
   }
   add(faults, compare_record());
   return faults;

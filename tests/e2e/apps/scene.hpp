@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -13,13 +14,20 @@
 
 namespace lockstep::apps {
 
+/// Where the time went in which a member stood still, as lockstep tells it (cli/frozen_split.hpp).
+struct Frozen {
+  std::chrono::microseconds still{};
+  std::chrono::microseconds freezing{}, memory{}, rest{};  ///< CRIU's
+  std::chrono::microseconds others{};                      ///< waiting for other members' CRIUs
+  std::chrono::microseconds hooks{}, lock{}, barriers{};   ///< lockstep's
+};
+
 /// Times of one checkpoint, with its restore if there was one.
 struct Measured {
   std::chrono::milliseconds dump{};  ///< from the command's begin to its end
   std::chrono::milliseconds restore{};
-  std::chrono::microseconds frozen{};  ///< of the member that was frozen longest, by CRIU's statistics
-  /// What of it was CRIU's own work for the member that took longest; the rest is hooks: barriers, lock, decision.
-  std::chrono::microseconds criu{};
+  std::optional<Frozen> frozen;          ///< of the member that stood still for longest; none: not known
+  std::chrono::microseconds lockstep{};  ///< lockstep's share of the member for which it was largest
   std::chrono::microseconds pause{};  ///< the longest one between two acknowledgements that any client saw
   std::uint64_t image_bytes = 0;
 };

@@ -26,6 +26,14 @@ Report sample_report() {
     member.pid = 42;
     member.run.exit = ProcessExit{};
     member.run.ended = milliseconds(212);
+    // Forked 1 ms before their events came, ended 0.1 ms after the release; the clock is the broker's.
+    const MemberStatus& status = report.outcome.status.members[report.members.size()];
+    for (const auto& [place, action] :
+         {std::pair{1, HookAction::network_lock}, std::pair{2, HookAction::post_dump}}) {
+      const PhaseTimes& times = status.phases[place];
+      const microseconds end(times.released_us + 100 - times.arrived_us + 1'000);
+      member.hooks[place] = HookTimes{action, microseconds(times.arrived_us - 1'000), microseconds(1'000), end, end};
+    }
     member.times.dump = DumpTimes{microseconds(900), microseconds(64'000), microseconds(10), microseconds(20)};
     report.outcome.runs.push_back(member.run);
     report.members.push_back(member);
@@ -43,6 +51,7 @@ Report aborted_report() {
     member->run.exit = ProcessExit{1, 0};
     member->run.detail = "Error (x.c:1): no\033[2J";
     member->times = {};
+    member->hooks = {};
   }
   report.outcome.runs = {report.members[0].run, report.members[1].run};
   return report;
@@ -56,6 +65,10 @@ TEST(Report, ShowsACommittedRound) {
       "client    110.0   136.0    64.0   190.0     200.0     206.0       12  ok\n"
       "(milliseconds since the round was opened; frozen: CRIU's own measure of how long the tree stood still)\n\n" +
           draw_timeline(sample_dump(), {55, false}) +
+          "\nstood still    ms  freezing  memory  criu's rest  others  hooks  lock  barriers\n"
+          "server       64.9       0.9     0.0         26.8    20.0    2.0   1.0      14.2\n"
+          "client       64.9       0.9     0.0         46.8     0.0    2.0   1.0      14.2\n"
+          "(others: waiting for other members' CRIUs; hooks, lock, barriers: lockstep's own time)\n" +
           "\ndump round 20250101T000000-00000001 of group demo: committed, 2 members, 215 ms\n");
 }
 
@@ -209,6 +222,13 @@ TEST(ReportJson, HasItsShape) {
   EXPECT_EQ(client["criu"]["exit_code"], 0);
   EXPECT_EQ(client["criu"]["signal"], nullptr);
   EXPECT_EQ(client["criu"]["times"]["frozen_us"], 64'000);
+  EXPECT_EQ(client["hooks"]["post-dump"]["said_us"], 1'000);
+  EXPECT_EQ(client["frozen"]["still_us"], 64'900);
+  EXPECT_EQ(client["frozen"]["criu"]["freezing_us"], 900);
+  EXPECT_EQ(client["frozen"]["criu"]["memory_us"], 30);
+  EXPECT_EQ(client["frozen"]["others_us"], 0);
+  EXPECT_EQ(client["frozen"]["lockstep"]["hooks_us"], 2'000);
+  EXPECT_EQ(json["members"][0]["frozen"]["others_us"], 20'000);
 }
 
 TEST(ReportJson, SaysNullForWhatHasNotHappened) {
@@ -225,6 +245,8 @@ TEST(ReportJson, SaysNullForWhatHasNotHappened) {
   EXPECT_EQ(json["members"][0]["criu"]["signal"], 15);
   EXPECT_EQ(json["members"][0]["criu"]["exit_code"], nullptr);
   EXPECT_EQ(json["members"][0]["criu"]["times"], nullptr);
+  EXPECT_EQ(json["members"][0]["frozen"]["still_us"], nullptr);
+  EXPECT_EQ(json["members"][0]["frozen"]["lockstep"]["sum_us"], nullptr);
 }
 
 TEST(ReportJson, TellsAnError) {

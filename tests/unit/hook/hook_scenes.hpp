@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "tests/unit/hook/fake_agent.hpp"
+#include "schemas/hook_times.hpp"
 #include "tests/unit/hook/hook_runner.hpp"
 
 namespace lockstep::hook::test {
@@ -63,7 +64,10 @@ inline void expect_refusal(const HookOutcome& outcome, const std::string& words)
 
 inline void expect_success(const HookOutcome& outcome) {
   EXPECT_EQ(outcome.exit_code, 0) << outcome.log;
-  EXPECT_EQ(outcome.log, "");
+  const auto times = parse_log_line(outcome.log);  // one line, and no complaint
+  ASSERT_TRUE(times) << outcome.log;
+  EXPECT_GT(times->forked.count(), 0);
+  EXPECT_GT(times->said.count(), 0);
 }
 
 }  // namespace lockstep::hook::test
