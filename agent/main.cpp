@@ -9,6 +9,7 @@
 #include "agent/probe.hpp"
 #include "common/endpoints.hpp"
 #include "common/log.hpp"
+#include "common/priority.hpp"
 #include "common/signals.hpp"
 
 namespace {
@@ -104,6 +105,7 @@ int main(int argc, char** argv) {
   }
   auto stop = lockstep::open_signal_fd({SIGINT, SIGTERM});
   if (!stop) return complain(stop.error(), kExitFailure);
+  lockstep::run_first();  // while we may
   auto shell = lockstep::agent::AgentShell::create(*config, std::move(*stop), lockstep::Fd(options.hook_fd));
   if (!shell) return complain(shell.error(), kExitFailure);
   spdlog::info("ready");

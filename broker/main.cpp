@@ -9,6 +9,7 @@
 #include "broker/connection_limit.hpp"
 #include "broker/ipc_folder.hpp"
 #include "common/log.hpp"
+#include "common/priority.hpp"
 #include "common/privileges.hpp"
 #include "common/signals.hpp"
 
@@ -77,6 +78,7 @@ int main(int argc, char** argv) {
     endpoints.insert(endpoints.end(), config->publish.begin(), config->publish.end());
     if (auto made = lockstep::broker::prepare_ipc_folders(endpoints, config->ipc_group); !made) return complain(made.error(), kExitFailure);
   }
+  lockstep::run_promptly();  // while we may
   if (auto dropped = lockstep::keep_capabilities({}); !dropped) return complain(dropped.error(), kExitFailure);
   auto shell = lockstep::broker::BrokerShell::create(*config, std::move(*stop), std::move(*hangup));
   if (!shell) return complain(shell.error(), kExitFailure);

@@ -14,6 +14,7 @@
 #include "agent/hook/hook_environment.hpp"
 #include "agent/hook/session.hpp"
 #include "agent/hook/stopwatch.hpp"
+#include "common/priority.hpp"
 
 namespace {
 
@@ -99,6 +100,7 @@ int main(int argc, char** argv, char** envp) {
   if (!action) return 0;  // an action that no round waits for
   ::signal(SIGPIPE, SIG_IGN);
   if (!die_with_parent()) return 1;
+  lockstep::run_first();
   const auto done = lockstep::hook::run_session(environment, *action, watch);
   if (done) {
     // For `lockstep`, which tells where the time has gone.
