@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <future>
+#include <nlohmann/json.hpp>
 
+#include "tests/e2e/harness/cluster.hpp"
 #include "tests/e2e/harness/reaper.hpp"
 #include "tests/e2e/podman/shop.hpp"
 
@@ -182,6 +184,49 @@ TEST_F(PodmanTest, WithoutTheHookInItsRuntimesConfigurationNoContainerIsTouched)
   shop.cluster().set_up_hook();
   ASSERT_NO_FATAL_FAILURE(restore(shop, group));
   EXPECT_THAT(shop.finish(), IsEmpty());
+}
+
+TEST_F(PodmanTest, TriedAgainWhenAConnectionHadNotBeenAccepted) {
+  PodmanCluster cluster(1, {program("lockstep-sockets")});
+  const std::filesystem::path state = cluster.dir() / "state";
+  write_file(state / "commands", "listen in 7000\naccept in off\n");
+  cluster.start_member(0, "server", {"--volume", state.string() + ":/state"},
+                       {program("lockstep-sockets"), "--commands", "/state/commands", "--status", "/state/status.json",
+                        "--pidfile", "/state/pid"});
+  const auto says = [&](const std::string& words) {
+    return wait_until([&] { return read_file(state / "status.json").find(words) != std::string::npos; }, 10s);
+  };
+  ASSERT_TRUE(says("\"obeyed\":2")) << read_file(state / "status.json");
+  const Process stranger = Process::start(
+      {.command = {"/bin/bash", "-c",
+                   "exec 3<>/dev/tcp/" + PodmanCluster::address(0) + "/7000; echo there; exec sleep 1000"},
+       .log = cluster.dir() / "stranger.log",
+       .netns = cluster.podman().host_netns()});
+  ASSERT_TRUE(wait_until([&] { return read_file(stranger.log()) == "there\n"; }, 5s)) << read_file(stranger.log());
+
+  const std::string group = cluster.dir() / "group.yaml";
+  write_file(group,
+             cluster.group_header("held") + "in_flight_retries: 50\nmembers: [{id: server, container: server}]\n");
+  const std::string out = cluster.dir() / "report.json";
+  const Process checkpoint = Process::start(
+      {.command = {"/bin/bash", "-c",
+                   "exec " + program("lockstep") + " checkpoint " + group + " --leave-running --output json > " + out},
+       .log = cluster.dir() / "checkpoint.log",
+       .netns = cluster.podman().host_netns()});
+  const auto tries_again = [&] { return read_file(checkpoint.log()).find("Trying again") != std::string::npos; };
+  ASSERT_TRUE(wait_until(tries_again, 20s)) << read_file(checkpoint.log()) << read_file(out);
+  write_file(state / "commands", "listen in 7000\naccept in off\naccept in on\n");
+  EXPECT_EQ(checkpoint.wait(60s), 0) << read_file(checkpoint.log()) << read_file(out);
+  EXPECT_TRUE(says("\"in.1\"")) << "nobody has accepted it: " << read_file(state / "status.json");
+  const auto report = nlohmann::json::parse(read_file(out), nullptr, false);
+  ASSERT_FALSE(report.is_discarded()) << read_file(out);
+  ASSERT_GE(report["attempts"].size(), 2U);
+  const auto& found = report["attempts"][0]["in_flight"][0];
+  EXPECT_EQ(found["member"], "server");
+  EXPECT_EQ(found["listener"], "*:7000");
+  EXPECT_EQ(std::to_string(found["pid"].get<int>()), cluster.pid_of("server"));
+  EXPECT_EQ(report["skip_in_flight_used"], false);
+  EXPECT_TRUE(wait_until([&] { return !cluster.locked(0); }, 2s));
 }
 
 TEST_F(PodmanTest, DoctorKnowsWhetherARoundWouldWork) {
