@@ -40,9 +40,9 @@ struct RoundPlan {
 struct RoundPatience {
   milliseconds answer{kAnswerLimit};      ///< for the broker's word
   milliseconds criu_after_round{30'000};  ///< for a CRIU whose round is over
-  milliseconds archive{0};              ///< more than that, where the round is committed: archives are packed after it
-  milliseconds criu_after_term{5'000};  ///< for a CRIU that has got a SIGTERM
-  milliseconds remote_unheard{2'000};   ///< for the answer to a request, when no hook has told that it was heard
+  milliseconds criu_after_term{5'000};    ///< for a CRIU that has got a SIGTERM
+  milliseconds remote_unheard{2'000};     ///< for the answer to a request, when no hook has told that it was heard
+  milliseconds archive{0};                ///< beyond criu_after_round, in a committed round: archives are packed then
 };
 
 /// How one member's CRIU went.

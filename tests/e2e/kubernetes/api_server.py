@@ -149,7 +149,7 @@ class Handler(BaseHTTPRequestHandler):
         elif kind == "gate_off":
             self.text(404, "404: Page Not Found")
         elif kind == "unreachable":
-            self.status(503, "ServiceUnavailable", f'error trying to reach service: dial tcp 10.0.0.7:10250: connect: connection refused')
+            self.status(503, "ServiceUnavailable", 'error trying to reach service: dial tcp 10.0.0.7:10250: connect: connection refused')
         elif kind == "runtime":
             self.text(500, f"checkpointing of {place} failed (rpc error: code = {fault['words']})")
         else:
