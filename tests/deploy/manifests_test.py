@@ -247,6 +247,8 @@ class Manifests(unittest.TestCase):
         self.assertIn(after(self.broker["readinessProbe"]["exec"]["command"], "--broker"), listen)
         self.assertEqual(folder_of(self.broker, self.broker_config["journal"]), "journal")
         self.assertEqual(folder_of(self.broker, self.broker_config["keys"]), "run")
+        self.assertEqual(folder_of(self.broker, self.broker_config["groups"]), "config")
+        self.assertIn("groups.yaml", named(self.system, "ConfigMap", "lockstep-broker")["data"])
         self.assertEqual(folder_of(self.broker, after(self.broker["args"], "--config")), "config")
         for pod, one in [(self.agent_pod, self.agent), *self.sidecars.values()]:
             volumes = {volume["name"]: volume for volume in pod["spec"]["volumes"]}

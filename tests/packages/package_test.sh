@@ -117,6 +117,8 @@ check_installation() {
   # It names the folder of the keys.
   inside lockstep keys init >/dev/null
   inside lockstep-broker --check --config /usr/share/doc/lockstep/examples/broker.yaml || fail "the broker's example is refused"
+  inside lockstep-broker --check --groups /usr/share/doc/lockstep/examples/groups.yaml ||
+    fail "the groups' example is refused"
   inside lockstep-agent --check --config /usr/share/doc/lockstep/examples/agent.yaml || fail "the agent's example is refused"
   # shellcheck disable=SC2016
   expect "state" "install ok installed" "$(inside dpkg-query -W -f '${Status}' lockstep)"
