@@ -84,6 +84,10 @@ StandingGroup read_group(Config& config, milliseconds silence, Taken& taken) {
     config.complain(
         "lease", "must be at least " + std::to_string(least_lease_ms(silence)) + "ms, four times the broker's silence");
   }
+  if (plan.order == MemberOrder::serial && !plan.leave_running) {
+    config.complain(
+        "order", "serial needs leave_running: yes; one that is killed before the others are dumped can't be had back");
+  }
   if (const auto wrong = check_plan(plan)) config.complain({}, *wrong);
   return group;
 }

@@ -74,6 +74,7 @@ TEST(GroupsFile, TellsTheLineAndWhatWasExpected) {
             "fits \"abc\" of member m of group a"},
         Row{"groups: [{group: a, members: [{id: m, pid: 4}]}]", "unknown key \"pid\""},
         Row{"groups: [{group: a, lease: 3s, members: [{id: m}]}]", "four times the broker's silence"},
+        Row{"groups: [{group: a, order: serial, members: [{id: m}]}]", "needs leave_running: yes"},
         Row{"groups: [{group: a, order: any, members: [{id: m}]}]", "order"},
         Row{"groups: [{group: a, deadlines: {prepare: 5}, members: [{id: m}]}]", "duration"}}) {
     const auto groups = parse_standing_groups(row.yaml, "groups.yaml", kSilence);

@@ -120,6 +120,23 @@ TEST_F(Outside, ARestoreIsOpenedByItsRecord) {
   EXPECT_EQ(newest().state, RoundState::complete);
 }
 
+TEST_F(Outside, ASerialGroupIsDumpedOneByOneAndRestoredAtOnce) {
+  StandingGroup group{kGroup, {}};
+  for (int i = 1; i <= 3; ++i) group.plan.members.emplace_back().id = member(i);
+  group.plan.order = MemberOrder::serial;
+  group.plan.leave_running = true;
+  rig_.core().set_standing_groups(StandingGroups({group}));
+  const Actions dump = rig_.say(agent(1), come(HookAction::pre_dump, 1));
+  EXPECT_EQ(dump.lines().at(1), "a1 < Order prepare m1");
+  EXPECT_TRUE(rig_.status(newest().id).serial);
+  (void)rig_.say(kClient, Message{newest().id, {}, {}, 3, AbortRound{}});
+  Message restore = come(HookAction::pre_restore, 1);
+  (void)rig_.say(agent(1), restore);
+  EXPECT_EQ(newest().operation, Operation::restore);
+  EXPECT_EQ(newest().state, RoundState::open) << newest().reason;
+  EXPECT_FALSE(rig_.status(newest().id).serial);
+}
+
 TEST_F(Outside, TheJournalKnowsTheRound) {
   MemoryJournal journal;
   {
