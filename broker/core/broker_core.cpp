@@ -447,6 +447,9 @@ std::optional<BrokerCore::Place> BrokerCore::begin_from_outside(const Sender& fr
 void BrokerCore::gather(const Sender& from, const HookEvent& event) {
   const MemberId& member = from.message.member;
   if (!is_valid_name(member.value)) return answer_abort(from, "it names those that it belongs with, but not itself");
+  for (const MemberId& other : event.dependencies) {
+    if (!is_valid_name(other.value)) return answer_abort(from, "one of those that it names has no valid name");
+  }
   for (const Round* live : live_) {
     if (live->plan().operation != operation_of(event.action)) continue;
     for (const MemberId& other : event.dependencies) {

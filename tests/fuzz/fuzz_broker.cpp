@@ -28,6 +28,14 @@ void deliver(Outbox& out, BrokerCore& core, TimePoint now) {
   }
 }
 
+/// So that hooks can open rounds, too.
+StandingGroups standing() {
+  StandingGroup group{GroupId("shop"), {}};
+  for (const char* id : {"web", "db"}) group.plan.members.emplace_back().id = MemberId(id);
+  group.plan.members[1].container = "c0";
+  return StandingGroups({group});
+}
+
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -41,6 +49,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   settings.max_peers = 3;
   TimePoint now{};
   BrokerCore core(settings, journal, now, 1'700'000'000'000);
+  core.set_standing_groups(standing());
   Outbox out;
   core.recover(now, out);
   deliver(out, core, now);

@@ -338,6 +338,9 @@ TEST_F(Gathered, WithoutAnIdOfItsOwnItIsRefused) {
   Message event = naming(HookAction::pre_dump, 1, {2});
   event.member = {};
   EXPECT_NE(reason_for(rig_.say(agent(1), event), 1), "");
+  Message other = naming(HookAction::pre_dump, 1, {2});
+  std::get<HookEvent>(other.body).dependencies.emplace_back("a\nb");
+  EXPECT_NE(reason_for(rig_.say(agent(1), other), 1).find("no valid name"), std::string::npos);
 }
 
 }  // namespace
