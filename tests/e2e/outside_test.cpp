@@ -1,6 +1,7 @@
 /// Rounds that nobody opens: CRIU is started by hand for each member, with the hook as its action script, and the
 /// broker finds out what belongs together: by its standing groups, or by the files of criu-coordinator.
 #include <fcntl.h>
+#include <signal.h>
 
 #include "tests/e2e/end_to_end.hpp"
 
@@ -168,7 +169,12 @@ TEST_F(Outside, TheGroupsFileMayComeToKnowAGroupWhileTheBrokerRuns) {
   };
   write_file(extra_.path() / "groups.yaml", "groups: [{group: shop}]\n");
   EXPECT_TRUE(broker_says("is missing")) << read_file(cluster.dir() / "broker.log");
-  write_file(extra_.path() / "groups.yaml", kStandingGroup);
+  // Behind a link a change is no event in the file's own folder.
+  std::filesystem::remove(extra_.path() / "groups.yaml");
+  std::filesystem::create_symlink(extra_.path() / "etc/groups.yaml", extra_.path() / "groups.yaml");
+  EXPECT_TRUE(broker_says("No such file")) << read_file(cluster.dir() / "broker.log");
+  write_file(extra_.path() / "etc/groups.yaml", kStandingGroup);
+  cluster.broker().signal(SIGHUP);
   EXPECT_TRUE(broker_says("rounds of 1 groups")) << read_file(cluster.dir() / "broker.log");
   ASSERT_NO_FATAL_FAILURE(go_round(cluster, traffic, "shop"));
   expect_good_end(cluster, traffic);
