@@ -54,7 +54,7 @@ void World::set_tasks(const GroupId& group, bool alive) {
   for (const int member : setting_.members_of(group)) {
     const MemberSetting& plan = setting_.members[static_cast<std::size_t>(member)];
     SocketTable& sockets = kernel_.find(setting_.pods[static_cast<std::size_t>(plan.pod)])->sockets;
-    for (const Socket& socket : plan.sockets) std::erase(sockets, socket);
+    close_sockets(member);
     if (alive) sockets.insert(sockets.end(), plan.sockets.begin(), plan.sockets.end());
   }
 }

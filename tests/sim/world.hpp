@@ -181,6 +181,7 @@ class World {
   void start_criu_of(const RoundId& round);
   /// A runtime that goes one by one has dumped `member`: the next one of its pod.
   void start_next_criu(const RoundId& round, int member);
+  void close_sockets(int member);
   [[nodiscard]] bool one_by_one(const RoundId& round) const;
   void criu_turn(int member);
   void criu_goes_on(int member, Criu::Next next);

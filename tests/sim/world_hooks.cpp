@@ -28,6 +28,12 @@ void World::start_criu_of(const RoundId& round) {
   }
 }
 
+void World::close_sockets(int member) {
+  const MemberSetting& plan = setting_.members[static_cast<std::size_t>(member)];
+  SocketTable& sockets = kernel_.find(setting_.pods[static_cast<std::size_t>(plan.pod)])->sockets;
+  for (const Socket& socket : plan.sockets) std::erase(sockets, socket);
+}
+
 void World::start_next_criu(const RoundId& round, int member) {
   const int pod = setting_.members[static_cast<std::size_t>(member)].pod;
   for (const int next : stories_.at(round).members) {
@@ -75,7 +81,10 @@ void World::end_criu(int member, bool ok) {
   criu_[static_cast<std::size_t>(member)].reset();
   if (ok) ++stories_.at(round).succeeded;
   client_.tell_result(round, id, ok, now_);
-  if (ok && one_by_one(round)) start_next_criu(round, member);
+  if (!ok || !one_by_one(round)) return;
+  // Its tasks run on, and may end their connections: that opens no pod before the decision.
+  if (!rules_.is_decided(round) && dice_.one_in(2)) close_sockets(member);
+  start_next_criu(round, member);
 }
 
 void World::tell_criu_end(PeerNumber number, int pid) {
