@@ -72,6 +72,7 @@ class EndToEnd : public ::testing::Test {
     const std::vector<pid_t> pids = traffic.pids();
     const CommandResult restored = cluster.lockstep({"restore", group});
     ASSERT_EQ(restored.exit_code, 0) << restored.out << restored.err;
+    EXPECT_THAT(restored.out, ::testing::Not(HasSubstr("Not as it was saved"))) << "limits, files and clocks are";
     EXPECT_EQ(traffic.pids(), pids) << "the pidfiles name other processes than those that were dumped";
     EXPECT_THAT(traffic.await_flow(before), IsEmpty());
     expect_unlocked(cluster);

@@ -169,6 +169,8 @@ Faults Scene::restore() {
   measured_.restore = std::chrono::milliseconds(report.at("duration_ms").get<std::int64_t>());
   if (!report.at("differences").empty())
     faults.push_back("restored with differences: " + report.at("differences").dump(1));
+  if (!report.at("after_restore").empty())
+    faults.push_back("limits, files or clocks are not as they were: " + report.at("after_restore").dump(1));
   add(faults, compare_pods());
   return faults;
 }

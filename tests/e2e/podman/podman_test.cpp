@@ -17,6 +17,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::Not;
 
 class PodmanTest : public ::testing::Test {
  protected:
@@ -39,6 +40,7 @@ class PodmanTest : public ::testing::Test {
     const traffic::Snapshot before = shop.snapshot();
     const CommandResult result = shop.lockstep({"restore", group});
     ASSERT_EQ(result.exit_code, 0) << result.out << result.err;
+    EXPECT_THAT(result.out, Not(HasSubstr("Not as it was saved"))) << "limits, files and clocks are";
     EXPECT_THAT(shop.await_flow(before), IsEmpty());
     expect_unlocked(shop);
   }
