@@ -247,6 +247,8 @@ void BrokerShell::receive() {
   for (int i = 0; i < kMessagesPerTurn && Clock::now() < end; ++i) {
     const std::vector<zmq::message_t> frames = receive_frames(router_);
     if (frames.empty()) return;
+    // A key may have been revoked while this turn was under way, and what comes after that is not to be taken.
+    if (gate_->changes() >= 0 && gate_->has_changed()) read_keys_again();
     const PeerId from(frames.front().to_string());
     if (frames.size() != 2) {
       core_.on_malformed(from, "a message is one frame", out_);
