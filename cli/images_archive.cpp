@@ -55,7 +55,7 @@ Result<TempFolder> unpack_images(const std::string& archive) {
   for (const std::string_view name : kLargeImages) {
     tar.push_back("--exclude=" + std::string(kArchivedImages) + "/" + std::string(name) + "*");
   }
-  tar.insert(tar.end(), {std::string(kArchivedImages), std::string(kArchivedConfig)});
+  tar.insert(tar.end(), {std::string(kArchivedImages), std::string(kArchivedConfig), std::string(kArchivedSpec)});
   const auto printed = run_program(tar, kUnpackLimit);
   if (!printed) return fail_from(printed.error(), archive);
   if (!printed->exit.ok()) {

@@ -35,8 +35,10 @@ class TempFolder {
 inline constexpr std::string_view kArchivedImages = "checkpoint";
 /// Beside it: Podman's description of the container (JSON).
 inline constexpr std::string_view kArchivedConfig = "config.dump";
+/// And the runtime's (JSON).
+inline constexpr std::string_view kArchivedSpec = "spec.dump";
 
-/// Unpacks the images and the container's description, without memory pages, deleted files and temporary file systems:
+/// Unpacks the images and the container's descriptions, without memory pages, deleted files and temporary file systems:
 /// enough to read the record and to prove the cut. Runs tar, for as long as reading the archive takes, at most 10 min.
 [[nodiscard]] Result<TempFolder> unpack_images(const std::string& archive);
 

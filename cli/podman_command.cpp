@@ -9,6 +9,9 @@ namespace {
 
 using Json = nlohmann::json;
 
+/// The annotation that names CRIU's configuration file.
+constexpr auto kCriuConfig = "org.criu.config";
+
 /// The member at `path` ("State", "Pid"), null when it is not there.
 Json at(const Json& object, std::initializer_list<const char*> path) {
   const Json* place = &object;
@@ -60,8 +63,7 @@ Result<PodmanContainer> parse_podman_container(std::string_view json) {
   container.status = text_at(*object, {"State", "Status"});
   container.pod = text_at(*object, {"Pod"});
   container.static_dir = text_at(*object, {"StaticDir"});
-  container.runtime = text_at(*object, {"OCIRuntime"});
-  container.criu_config = text_at(*object, {"Config", "Annotations", "org.criu.config"});
+  container.runtime = {text_at(*object, {"OCIRuntime"}), text_at(*object, {"Config", "Annotations", kCriuConfig})};
   const Json running = at(*object, {"State", "Running"});
   const Json pid = at(*object, {"State", "Pid"});
   container.running = running.is_boolean() && running.get<bool>();
@@ -87,12 +89,17 @@ Result<PodmanPod> parse_podman_pod(std::string_view json) {
   return pod;
 }
 
-Result<ArchivedContainer> parse_archived_container(std::string_view json) {
+Result<ArchivedContainer> parse_archived_container(std::string_view config, std::string_view spec) {
   const std::string what(kArchivedConfig);
-  const auto object = object_in(json, what);
+  const auto object = object_in(config, what);
   if (!object) return Failure(object.error());
-  ArchivedContainer container{text_at(*object, {"id"}), text_at(*object, {"name"}), text_at(*object, {"pod"}),
-                              text_at(*object, {"staticDir"})};
+  const auto specified = object_in(spec, std::string(kArchivedSpec));
+  if (!specified) return Failure(specified.error());
+  ArchivedContainer container{text_at(*object, {"id"}),
+                              text_at(*object, {"name"}),
+                              text_at(*object, {"pod"}),
+                              text_at(*object, {"staticDir"}),
+                              {text_at(*object, {"runtime"}), text_at(*specified, {"annotations", kCriuConfig})}};
   if (container.id.empty()) return lacks(what, "id");
   return container;
 }

@@ -13,18 +13,22 @@
 
 namespace lockstep::cli {
 
+struct ContainerRuntime {
+  std::string name;         ///< "runc", or a path of it; empty: unknown
+  std::string criu_config;  ///< the file that the container's annotation names instead of the runtime's; empty: none
+};
+
 /// What `podman container inspect` tells of one container.
 struct PodmanContainer {
   std::string id;
   std::string name;
   std::string status;  ///< "running", "exited", …
   bool running = false;
-  pid_t pid = 0;            ///< of the last run: Podman goes on naming it when the container has ended
-  std::string pod;          ///< id of its pod; empty: in none
-  std::string network_of;   ///< id of the container whose network it shares (a pod's first one); empty: its own
-  std::string runtime;      ///< "runc", or a path of it
-  std::string criu_config;  ///< the file that its annotation names instead of the runtime's; empty: none
-  std::string static_dir;   ///< Podman's folder for it, in which CRIU's log and the folder `checkpoint` are
+  pid_t pid = 0;           ///< of the last run: Podman goes on naming it when the container has ended
+  std::string pod;         ///< id of its pod; empty: in none
+  std::string network_of;  ///< id of the container whose network it shares (a pod's first one); empty: its own
+  ContainerRuntime runtime;
+  std::string static_dir;  ///< Podman's folder for it, in which CRIU's log and the folder `checkpoint` are
 };
 
 /// What `podman pod inspect` tells of one pod.
@@ -33,17 +37,18 @@ struct PodmanPod {
   std::string infra;  ///< id of the container that holds its namespaces
 };
 
-/// What an exported checkpoint says of its container (config.dump).
+/// What an exported checkpoint says of its container (config.dump, spec.dump).
 struct ArchivedContainer {
   std::string id;
   std::string name;
   std::string pod;
   std::string static_dir;  ///< where it was on the machine of the dump
+  ContainerRuntime runtime;
 };
 
 [[nodiscard]] Result<PodmanContainer> parse_podman_container(std::string_view json);
 [[nodiscard]] Result<PodmanPod> parse_podman_pod(std::string_view json);
-[[nodiscard]] Result<ArchivedContainer> parse_archived_container(std::string_view json);
+[[nodiscard]] Result<ArchivedContainer> parse_archived_container(std::string_view config, std::string_view spec);
 
 /// `work` is the folder that takes the command's output. The hook gets nothing from our environment: between it and us
 /// are Podman, runc and CRIU. The broker knows it by its container's id, and on restore by the record.

@@ -82,13 +82,20 @@ Result<ReadyMember> ready_in_place(const GroupMember& member, const PodmanContai
 
 /// A finding, since the user may know better (--no-preflight).
 void look_at_runtime(ReadyMember& ready, const PodmanContainer& container) {
-  const auto trouble = runtime_trouble(container);
+  const auto trouble = runtime_trouble(container.runtime);
   if (!trouble) return;
   Finding finding;
   finding.severity = Severity::fatal;
   finding.what = trouble->what;
   finding.remedy = trouble->remedy;
   ready.findings.push_back(std::move(finding));
+}
+
+/// Without the hook it would come back unlocked, and before the others.
+Result<void> check_runtime(const GroupMember& member, const ContainerRuntime& runtime) {
+  const auto trouble = runtime_trouble(runtime);
+  if (!trouble) return {};
+  return bad_member(member.id, trouble->what + "; " + trouble->remedy);
 }
 
 Result<void> check_may_come_back(const GroupMember& member, const std::string& id) {
@@ -98,11 +105,7 @@ Result<void> check_may_come_back(const GroupMember& member, const std::string& i
     return bad_member(member.id, "container " + container->name + " runs: stop it first (podman stop)",
                       ErrorCode::conflict);
   }
-  // Without the hook it would come back unlocked, and before the others.
-  if (const auto trouble = runtime_trouble(*container)) {
-    return bad_member(member.id, trouble->what + "; " + trouble->remedy);
-  }
-  return {};
+  return check_runtime(member, container->runtime);
 }
 
 /// A container under the name or the id of the archived one would be in the way.
@@ -121,9 +124,11 @@ Result<void> check_name_is_free(const GroupMember& member, const ReadyMember& ar
 }
 
 Result<ArchivedContainer> read_archived_container(const GroupMember& member, const TempFolder& unpacked) {
-  const auto json = read_file(unpacked.path() + "/" + std::string(kArchivedConfig), kConfigLimit);
-  if (!json) return bad_member(member.id, member.images + ": " + json.error().message());
-  auto archived = parse_archived_container(*json);
+  const auto config = read_file(unpacked.path() + "/" + std::string(kArchivedConfig), kConfigLimit);
+  if (!config) return bad_member(member.id, member.images + ": " + config.error().message());
+  const auto spec = read_file(unpacked.path() + "/" + std::string(kArchivedSpec), kConfigLimit);
+  if (!spec) return bad_member(member.id, member.images + ": " + spec.error().message());
+  auto archived = parse_archived_container(*config, *spec);
   if (!archived) return bad_member(member.id, member.images + ": " + archived.error().message());
   return archived;
 }
@@ -208,6 +213,9 @@ Result<void> PodmanDriver::find_place(ReadyMember& ready, const ThisMachine& mac
   }
   if (!pod) return Failure(pod.error());
   ready.target_pod = pod->id;  // Podman takes nothing else for an imported container
+  const auto archived = read_archived_container(*ready.member, ready.unpacked);
+  if (!archived) return Failure(archived.error());
+  if (auto hooked = check_runtime(*ready.member, archived->runtime); !hooked) return hooked;
   return take_namespace_of(ready, pod->infra, machine);
 }
 

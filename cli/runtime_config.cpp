@@ -26,8 +26,8 @@ std::string file_of(const std::string& runtime, const std::string& root) {
 
 }  // namespace
 
-std::optional<RuntimeTrouble> runtime_trouble(const PodmanContainer& container, const std::string& root) {
-  const std::string runtime = container.runtime.substr(container.runtime.rfind('/') + 1);
+std::optional<RuntimeTrouble> runtime_trouble(const ContainerRuntime& container, const std::string& root) {
+  const std::string runtime = container.name.substr(container.name.rfind('/') + 1);
   if (runtime != "runc" && runtime != "crun") return std::nullopt;
   const bool named = !container.criu_config.empty();
   const std::string path = named ? container.criu_config : file_of(runtime, root);

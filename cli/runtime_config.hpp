@@ -16,7 +16,7 @@ struct RuntimeTrouble {
 
 /// What would keep CRIU from running the hook for this container; nothing where all is well, or where its runtime is
 /// none that this program knows. `root`: for tests; empty: this machine's.
-[[nodiscard]] std::optional<RuntimeTrouble> runtime_trouble(const PodmanContainer& container,
+[[nodiscard]] std::optional<RuntimeTrouble> runtime_trouble(const ContainerRuntime& container,
                                                             const std::string& root = {});
 
 }  // namespace lockstep::cli

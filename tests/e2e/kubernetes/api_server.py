@@ -79,9 +79,10 @@ def checkpoint(pod, container):
         errors = [line for line in (work / "dump.log").read_text(errors="replace").splitlines() if "Error" in line or line.startswith("lockstep")]
         raise RuntimeError(f"rpc error: code = Unknown desc = failed to checkpoint container {container['id']}: criu failed: {errors[-3:]}")
     (work / "config.dump").write_text(json.dumps({"id": container["id"], "name": container["name"]}))
+    (work / "spec.dump").write_text(json.dumps({"annotations": {}}))
     archive = FOLDER / "checkpoints" / f"{name}.tar"
     archive.parent.mkdir(exist_ok=True)
-    subprocess.run(["tar", "-C", work, "-cf", archive, "checkpoint", "config.dump", "dump.log"], check=True)
+    subprocess.run(["tar", "-C", work, "-cf", archive, "checkpoint", "config.dump", "spec.dump", "dump.log"], check=True)
     return archive
 
 

@@ -92,6 +92,12 @@ TEST_F(PodmanTest, ExportedToArchivesAndRestoredFromThem) {
 
   const CommandResult proof = shop.lockstep({"verify", shop.dir() / "server.tar.zst", shop.dir() / "client0.tar.gz"});
   EXPECT_EQ(proof.exit_code, 0) << proof.out << proof.err;
+
+  ASSERT_EQ(shop.lockstep({"setup", "--undo", "--root", shop.cluster().machine_root()}).exit_code, 0);
+  const CommandResult unhooked = shop.lockstep({"restore", group});
+  EXPECT_EQ(unhooked.exit_code, 2) << unhooked.out;
+  EXPECT_THAT(unhooked.err, HasSubstr("runc.conf is missing: its CRIU runs no hook"));
+  shop.cluster().set_up_hook();
   ASSERT_NO_FATAL_FAILURE(restore(shop, group));
   EXPECT_TRUE(shop.cluster().runs("server"));
   EXPECT_THAT(shop.finish(), IsEmpty());

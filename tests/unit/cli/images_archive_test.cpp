@@ -17,13 +17,13 @@ TEST(ImagesArchive, IsKnownByItsName) {
 TEST(ImagesArchive, UnpacksWhatIsReadBeforeARestore) {
   const test::TempDir folder;
   for (const char* file : {"checkpoint/inventory.img", "checkpoint/lockstep.record", "checkpoint/pages-1.img",
-                           "checkpoint/tmpfs-dev-5.tar.gz.img", "config.dump", "rootfs-diff.tar"}) {
+                           "checkpoint/tmpfs-dev-5.tar.gz.img", "config.dump", "spec.dump", "rootfs-diff.tar"}) {
     test::write_file(folder / (std::string("in/") + file), file);
   }
   const std::string archive = folder / "a.tar.gz";
-  const auto packed =
-      run_program({"tar", "-czf", archive, "-C", folder / "in", "checkpoint", "config.dump", "rootfs-diff.tar"},
-                  milliseconds(10'000));
+  const auto packed = run_program(
+      {"tar", "-czf", archive, "-C", folder / "in", "checkpoint", "config.dump", "spec.dump", "rootfs-diff.tar"},
+      milliseconds(10'000));
   ASSERT_TRUE(packed && packed->exit.ok());
 
   std::string unpacked;
@@ -33,6 +33,7 @@ TEST(ImagesArchive, UnpacksWhatIsReadBeforeARestore) {
     unpacked = opened->unpacked.path();
     EXPECT_EQ(test::read_file(opened->folder + "/lockstep.record"), "checkpoint/lockstep.record");
     EXPECT_EQ(test::read_file(unpacked + "/config.dump"), "config.dump");
+    EXPECT_EQ(test::read_file(unpacked + "/spec.dump"), "spec.dump");
     EXPECT_FALSE(std::filesystem::exists(opened->folder + "/pages-1.img"));
     EXPECT_FALSE(std::filesystem::exists(opened->folder + "/tmpfs-dev-5.tar.gz.img"));
     EXPECT_FALSE(std::filesystem::exists(unpacked + "/rootfs-diff.tar"));

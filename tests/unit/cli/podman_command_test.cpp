@@ -72,8 +72,8 @@ TEST(PodmanInspect, ReadsAContainer) {
   EXPECT_EQ(container->pod, "p1");
   EXPECT_EQ(container->network_of, "infra1");
   EXPECT_EQ(container->static_dir, "/s");
-  EXPECT_EQ(container->runtime, "/usr/sbin/runc");
-  EXPECT_EQ(container->criu_config, "/c.conf");
+  EXPECT_EQ(container->runtime.name, "/usr/sbin/runc");
+  EXPECT_EQ(container->runtime.criu_config, "/c.conf");
 }
 
 TEST(PodmanInspect, DoesNotTakeADeadContainersPidForALivingOne) {
@@ -108,13 +108,18 @@ TEST(PodmanInspect, ReadsAPod) {
 }
 
 TEST(PodmanInspect, ReadsAnArchivesContainer) {
-  const auto container = parse_archived_container(R"({"id": "c", "name": "web", "pod": "p", "staticDir": "/s"})");
+  const auto container =
+      parse_archived_container(R"({"id": "c", "name": "web", "pod": "p", "staticDir": "/s", "runtime": "crun"})",
+                               R"({"annotations": {"org.criu.config": "/c.conf"}})");
   ASSERT_TRUE(container);
   EXPECT_EQ(container->id, "c");
   EXPECT_EQ(container->name, "web");
   EXPECT_EQ(container->pod, "p");
   EXPECT_EQ(container->static_dir, "/s");
-  EXPECT_FALSE(parse_archived_container(R"({"name": "web"})"));
+  EXPECT_EQ(container->runtime.name, "crun");
+  EXPECT_EQ(container->runtime.criu_config, "/c.conf");
+  EXPECT_FALSE(parse_archived_container(R"({"name": "web"})", "{}"));
+  EXPECT_FALSE(parse_archived_container(R"({"id": "c"})", "no json"));
 }
 
 }  // namespace

@@ -58,10 +58,13 @@ class PodmanDriverTest : public testing::Test {
 
   void write_archive(const std::string& config) {
     test::write_file(folder_ / "in/config.dump", config);
+    test::write_file(folder_ / "in/spec.dump",
+                     R"({"annotations": {"org.criu.config": ")" + (folder_ / "c.conf") + R"("}})");
     write_record(folder_ / "in/checkpoint");
     member_.images = folder_ / "web.tar";
-    const auto packed = run_program({"tar", "-cf", member_.images, "-C", folder_ / "in", "checkpoint", "config.dump"},
-                                    milliseconds(10'000));
+    const auto packed =
+        run_program({"tar", "-cf", member_.images, "-C", folder_ / "in", "checkpoint", "config.dump", "spec.dump"},
+                    milliseconds(10'000));
     ASSERT_TRUE(packed && packed->exit.ok());
   }
 
@@ -151,6 +154,13 @@ TEST_F(PodmanDriverTest, RestoresFromAnArchive) {
   EXPECT_EQ(std::vector<std::string>(argv.end() - 4, argv.end()),
             (std::vector<std::string>{"--import", member_.images, "--pod", "p1-in-full"}));
 
+  write_archive(R"({"id": "c1", "name": "web", "pod": "p1", "staticDir": "/s", "runtime": "runc"})");
+  ready = driver_.find_images(member_);
+  ASSERT_TRUE(ready) << ready.error().message();
+  EXPECT_NE(error_of(driver_.find_place(*ready, machine_)).find("c.conf is missing: its CRIU runs no hook"),
+            std::string::npos);
+
+  write_archive(R"({"id": "c1", "name": "web", "pod": "p1", "staticDir": "/s"})");
   std::filesystem::remove(folder_ / "pod-p1");
   EXPECT_NE(
       error_of(driver_.find_place(*(ready = driver_.find_images(member_)), machine_)).find("name one by \"pod:\""),

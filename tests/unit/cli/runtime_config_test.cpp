@@ -22,10 +22,7 @@ class RuntimeConfigTest : public testing::Test {
 
   /// What is wrong, and what is to be done; empty: nothing.
   [[nodiscard]] std::string trouble(const std::string& runtime, const std::string& annotation = {}) const {
-    PodmanContainer container;
-    container.runtime = runtime;
-    container.criu_config = annotation;
-    const auto found = runtime_trouble(container, root_.path());
+    const auto found = runtime_trouble({runtime, annotation}, root_.path());
     return found ? found->what + "; " + found->remedy : "";
   }
 
