@@ -17,6 +17,7 @@ import re
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.parse
@@ -65,9 +66,11 @@ def pod_object(pod):
 def checkpoint(pod, container):
     """What the runtime does for the kubelet. Returns the archive, or raises with what it would say."""
     name = f"checkpoint-{pod['name']}_{pod['namespace']}-{container['name']}-{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())}"
-    work = FOLDER / "runtime" / f"{name}.{threading.get_ident()}"
+    # Another round may come in the same second, to a thread of the same number.
+    (FOLDER / "runtime").mkdir(exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f"{name}.", dir=FOLDER / "runtime"))
     images = work / "checkpoint"
-    images.mkdir(parents=True)
+    images.mkdir()
     inode = os.stat(f"/proc/{container['pid']}/ns/net").st_ino
     words = [*SETTINGS["criu"], "dump", "--tree", str(container["pid"]), "--images-dir", str(images), "--work-dir", str(work),
              "--leave-running", "--tcp-established", "--network-lock", "skip", "--external", f"net[{inode}]:extRootNetNS",
