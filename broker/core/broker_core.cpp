@@ -157,8 +157,9 @@ void BrokerCore::on_time(TimePoint now, Outbox& out) {
   }
   for (Round* round : std::vector<Round*>(live_)) {
     const RoundState before = round->state();
+    const bool was_serial = round->serial();
     round->on_deadline(now, out);
-    if (round->state() != before) touched(*round, before, now, out);
+    if (round->state() != before || round->serial() != was_serial) touched(*round, before, now, out);
   }
   for (const Gathering::Expired& late : gathering_.expire(now)) {
     out.log(LogLevel::warning, "member " + late.event.message.member.value + " is sent back: " + late.reason);

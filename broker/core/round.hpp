@@ -75,6 +75,8 @@ class Round {
   [[nodiscard]] bool concerns(const std::string& boot_id) const;
   /// Where the member lives or shall live, as far as it is known by now.
   [[nodiscard]] const PodId& pod_of(const MemberId& member) const { return members_[index_.at(member)].plan.pod; }
+  /// Its barriers count pods.
+  [[nodiscard]] bool serial() const { return serial_; }
   /// A former broker had decided it: which CRIUs are its members' is not known until they come.
   [[nodiscard]] bool taken_over() const { return taken_over_; }
   /// The member whose container id starts with the plan's, or the other way round; none where it is not exactly one.

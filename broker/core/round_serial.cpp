@@ -42,7 +42,8 @@ std::string Round::serial_hint() const {
   if (serial_ || plan_.operation != Operation::dump || phase_index_ != kPrepare || !each_pod_is_ready(kPrepare))
     return {};
   const std::string seems = "; a runtime seems to dump the containers of a pod one after another, which works ";
-  if (!plan_.leave_running) return seems + "only when they are left running (--leave-running)";
+  if (!plan_.leave_running)
+    return seems + "only when they are left running (--leave-running; in groups.yaml leave_running: true)";
   if (has_frozen_commands_) return seems + "only without commands at the frozen point";
   return seems + "with `order: serial` in the group's file";
 }

@@ -283,6 +283,7 @@ TEST(OneByOne, IsSeenWhenNobodyNewComes) {
   const Actions turn = serial.rig.pass(milliseconds(200), 2);
   EXPECT_TRUE(serial.rig.status().serial);
   EXPECT_NE(turn.log().find("the containers of a pod come one after another"), std::string::npos) << turn.log();
+  EXPECT_EQ(turn.published(kStatusTopic).size(), 1U) << "whoever watches sees it";
   EXPECT_EQ(turn.lines(), (Lines{"a1 < Release prepare go m1", "a2 < Release prepare go m3"}));
   serial.walk_to_votes();
   (void)serial.ready(2, kCommitPhase);
