@@ -1,5 +1,7 @@
 // make_seeds DIR: writes the seeds that are in tests/fuzz/seeds, one folder for each fuzzer. To be run again when a
 // format has changed.
+#include <netinet/in.h>  // in front of the kernel's, which then leave out what libc has
+
 #include <linux/inet_diag.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
@@ -7,7 +9,6 @@
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/sock_diag.h>
 #include <linux/tcp.h>
-#include <netinet/in.h>  // in front of the kernel's, which then leaves out what libc has
 
 #include <cstdio>
 #include <filesystem>
