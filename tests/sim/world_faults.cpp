@@ -34,7 +34,11 @@ void World::strike(const Fault& fault) {
       if (const auto hook = hook_of(); hook != hooks_.end()) end_hook(hook->first, HookEnd::killed, {});
       return;
     case FaultKind::hook_pause:
-      if (const auto hook = hook_of(); hook != hooks_.end()) hook->second.stopped = pause(fault.length);
+      if (const auto hook = hook_of(); hook != hooks_.end()) {
+        hook->second.stopped = pause(fault.length);
+        // It reads what has come before it looks at the clock (agent/hook/agent_connection.cpp, receive()).
+        hook->second.stopped.deadlines_first = false;
+      }
       return;
     case FaultKind::criu_kill: return kill_criu(fault.target);
     case FaultKind::criu_failure:
