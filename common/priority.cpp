@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <optional>
 
 namespace lockstep {
 namespace {
@@ -42,23 +43,30 @@ bool is_first() {
   return policy >= 0 && ((policy & ~SCHED_RESET_ON_FORK) == SCHED_RR || (policy & ~SCHED_RESET_ON_FORK) == SCHED_FIFO);
 }
 
-/// On the thread that has run for too long: only one is real-time, and libzmq's block all signals.
+/// On the thread that has run for too long: only one is real-time, and libzmq's block all signals. To take the flag back
+/// would need a capability that is gone by then (sched_setscheduler(2)).
 void become_ordinary(int /*signal*/) {
   const int before = errno;
   const sched_param none{};
-  (void)::sched_setscheduler(0, SCHED_OTHER, &none);
+  (void)::sched_setscheduler(0, SCHED_OTHER | SCHED_RESET_ON_FORK, &none);
   errno = before;
 }
 
-/// The kernel sends SIGXCPU when the time is over.
-bool limit_run() {
+/// The kernel sends SIGXCPU when the time is over; whoever has started the program may have blocked it. The former limit.
+std::optional<rlimit> limit_run() {
   struct sigaction action {};
   action.sa_handler = become_ordinary;
   action.sa_flags = SA_RESTART;
-  rlimit limit{};
-  if (::sigaction(SIGXCPU, &action, nullptr) != 0 || ::getrlimit(RLIMIT_RTTIME, &limit) != 0) return false;
-  limit.rlim_cur = std::min(kLongestRun, limit.rlim_max);
-  return ::setrlimit(RLIMIT_RTTIME, &limit) == 0;
+  sigset_t own;
+  ::sigemptyset(&own);
+  ::sigaddset(&own, SIGXCPU);
+  rlimit former{};
+  if (::sigaction(SIGXCPU, &action, nullptr) != 0 || ::sigprocmask(SIG_UNBLOCK, &own, nullptr) != 0 ||
+      ::getrlimit(RLIMIT_RTTIME, &former) != 0) {
+    return std::nullopt;
+  }
+  const rlimit limit{std::min(kLongestRun, former.rlim_max), former.rlim_max};
+  return ::setrlimit(RLIMIT_RTTIME, &limit) == 0 ? std::optional(former) : std::nullopt;
 }
 
 }  // namespace
@@ -66,13 +74,16 @@ bool limit_run() {
 void run_first() {
   sched_param lowest{};
   lowest.sched_priority = 1;
-  const bool limited = limit_run();
-  if (is_first() || (limited && ::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &lowest) == 0)) return;
+  const auto former = limit_run();
+  if (is_first() || (former && ::sched_setscheduler(0, SCHED_RR | SCHED_RESET_ON_FORK, &lowest) == 0)) return;
+  if (former) (void)::setrlimit(RLIMIT_RTTIME, &*former);
   run_promptly();
 }
 
 void run_promptly() {
-  if (!set(kNice)) (void)set(0);
+  if (::sched_getscheduler(0) != SCHED_OTHER) return;  // somebody's choice
+  const int now = ::getpriority(PRIO_PROCESS, 0);
+  if (!set(std::min(now, kNice))) (void)set(now);
 }
 
 }  // namespace lockstep
