@@ -153,7 +153,7 @@ std::string attempts_text(const Report& report) {
         "member \"" + each.member.value + "\": " + printable(each.text()) +
         ": CRIU can't save them. See why the application does not accept (is it stuck, or always behind?), or allow "
         "more attempts: in_flight_retries; ";
-    text += each.tcp ? "\"skip_in_flight: true\" leaves such connections out of the images\n"
+    text += each.tcp ? "where no member is a container, \"skip_in_flight: true\" leaves such connections out\n"
                      : "connect to it less often while it is checkpointed\n";
   }
   if (last.skip_in_flight && last.verdict == "committed") {

@@ -95,8 +95,9 @@ RoundOutcome RoundDriver::run() {
   while (!finished()) turn();
   RoundOutcome outcome{status_, runs_, elapsed(), signals_taken_ > 0, lost_};
   finish_commands();
-  // What the commands at the end have come to stands in the newer one.
+  // What the commands at the end have come to stands in the newer one; they may have been interrupted, too.
   outcome.status = status_;
+  outcome.interrupted = signals_taken_ > 0;
   display_.update(status_, elapsed());
   return outcome;
 }

@@ -68,6 +68,7 @@ Result<Report> run_attempts(const RetryLimits& limits, const RunAttempt& run, co
                             const std::function<void(const std::string&)>& say) {
   std::optional<Report> former;
   std::vector<Attempt> attempts;
+  std::vector<std::string> notes;  // of earlier ones
   for (std::optional<AttemptPlan> plan = AttemptPlan{}; plan;) {
     auto end = run(*plan);
     if (!end && !former) return Failure(end.error());
@@ -76,6 +77,9 @@ Result<Report> run_attempts(const RetryLimits& limits, const RunAttempt& run, co
       break;
     }
     attempts.push_back(attempt_of(*plan, *end));
+    for (std::string& note : former ? former->notes : std::vector<std::string>()) {
+      notes.push_back("attempt " + std::to_string(attempts.size() - 1) + ": " + std::move(note));
+    }
     former = std::move(end->report);
     plan = next_attempt(limits, *plan, end->in_flight);
     if (!plan) break;
@@ -91,6 +95,7 @@ Result<Report> run_attempts(const RetryLimits& limits, const RunAttempt& run, co
     break;
   }
   former->attempts = std::move(attempts);
+  former->notes.insert(former->notes.begin(), notes.begin(), notes.end());
   return std::move(*former);
 }
 

@@ -68,6 +68,11 @@ std::vector<InFlight> only_in_flight(const RoundOutcome& outcome, const std::vec
   const RoundStatus& status = outcome.status;
   if (status.operation != Operation::dump || status.state != RoundState::aborted) return {};
   if (outcome.interrupted || !outcome.broker_lost.empty()) return {};
+  // One at the end may have been to undo what the first one did: nobody knows how things stand.
+  const auto commands_failed = [](const MemberStatus& member) {
+    return std::ranges::any_of(member.commands, [](const CommandResult& command) { return !command.ok; });
+  };
+  if (std::ranges::any_of(status.members, commands_failed)) return {};
   std::vector<InFlight> found;
   bool culprit = false;
   for (std::size_t i = 0; i < status.members.size(); ++i) {

@@ -87,6 +87,9 @@ TEST(OnlyInFlight, WantsToBeTheOnlyReason) {
   EXPECT_TRUE(none([](RoundOutcome& of) { of.status.operation = Operation::restore; }));
   EXPECT_TRUE(none([](RoundOutcome& of) { of.interrupted = true; }));
   EXPECT_TRUE(none([](RoundOutcome& of) { of.broker_lost = "gone"; }));
+  EXPECT_TRUE(none([](RoundOutcome& of) {
+    of.status.members[1].commands = {{CommandMoment::resume, "thaw", false, 10, "no"}};
+  }));
   EXPECT_TRUE(none([](RoundOutcome& of) { of.runs[1].exit = ProcessExit{0, 9}; }));
   EXPECT_TRUE(none([](RoundOutcome& of) { of.runs[1].exit = std::nullopt; }));
 }
@@ -128,6 +131,7 @@ class RunAttempts : public testing::Test {
     report.round = RoundId("r" + std::to_string(plan.number));
     if (plan.number < works) {
       report.outcome = aborted();
+      report.notes.emplace_back("somebody does not run any more");
       return AttemptEnd{std::move(report), waiting()};
     }
     report.outcome.status = sample_dump();
@@ -151,6 +155,8 @@ TEST_F(RunAttempts, TellAllOfThem) {
   EXPECT_GE(report->attempts[0].pause, 100ms);
   EXPECT_EQ(report->attempts[2].verdict, "committed");
   EXPECT_EQ(report->attempts[2].reason, "");
+  ASSERT_EQ(report->notes.size(), 2U);
+  EXPECT_EQ(report->notes[1], "attempt 2: somebody does not run any more");
   ASSERT_EQ(said_.size(), 2U);
   EXPECT_NE(said_[0].find("10.0.0.1:80 (process 12 (nginx), descriptor 6)"), std::string::npos) << said_[0];
   EXPECT_NE(said_[0].find("(attempt 2 of 4)"), std::string::npos) << said_[0];
@@ -164,8 +170,8 @@ TEST_F(RunAttempts, KeepTheLastReportWhenNoOtherRoundCanBeOpened) {
   const auto report = run_attempts({3, false}, run, signals_, say_);
   ASSERT_TRUE(report);
   EXPECT_EQ(report->round.value, "r1");
-  ASSERT_EQ(report->notes.size(), 1U);
-  EXPECT_NE(report->notes[0].find("could not be tried again"), std::string::npos);
+  ASSERT_EQ(report->notes.size(), 2U);
+  EXPECT_NE(report->notes[1].find("could not be tried again"), std::string::npos);
   const auto none = [](const AttemptPlan&) -> Result<AttemptEnd> {
     return fail(ErrorCode::unavailable, "broker", "gone");
   };

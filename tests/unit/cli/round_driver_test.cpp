@@ -291,6 +291,12 @@ TEST_F(RoundDriverTest, EndsCommandsWithTheirRound) {
   EXPECT_EQ(outcome.status.state, RoundState::aborted);
 }
 
+TEST_F(RoundDriverTest, TellsOfASignalThatCameWhileTheLastCommandsRan) {
+  add("a", "exit 1");
+  own("a", CommandMoment::resume, "kill -INT " + std::to_string(::getpid()) + "; sleep 60");
+  EXPECT_TRUE(run().interrupted);
+}
+
 TEST_F(RoundDriverTest, EndsCommandsThatRunBeforeCriuOnASignal) {
   add("a", "touch " + folder_ / "started");
   own("a", CommandMoment::prepare, "kill -INT " + std::to_string(::getpid()) + "; sleep 60");
