@@ -106,7 +106,7 @@ std::vector<FrozenSplit> split_frozen(const RoundStatus& status, const std::vect
     const DumpTimes& criu = *sources[i].criu;
     splits[i].still = criu.freezing + criu.frozen;
     splits[i].freezing = criu.freezing;
-    splits[i].memory = criu.memory_dump + criu.memory_write;
+    splits[i].memory = criu.memory_dump;  // writing is a part of it (mem.c, __parasite_dump_pages_seized)
   }
   const std::vector<std::size_t> places = known_places(status, sources);
   if (places.empty()) return splits;

@@ -40,7 +40,7 @@ struct FrozenSplit {
   using Time = std::optional<microseconds>;
   Time still;     ///< from the first task that CRIU stops to the last that it lets go
   Time freezing;  ///< CRIU: until all tasks are stopped
-  Time memory;    ///< CRIU: reading pages and writing them
+  Time memory;    ///< CRIU: reading pages, and writing them (memdump_time, which contains memwrite_time)
   Time rest;      ///< CRIU: everything else; and forking and reaping hooks
   Time others;    ///< waiting for other members' CRIUs
   Time commands;  ///< the members' own commands at the frozen point

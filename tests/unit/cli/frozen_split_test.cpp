@@ -24,7 +24,7 @@ struct Dump {
     status.leave_running = true;
     for (const MemberStatus& member : status.members) {
       sources.push_back(
-          {DumpTimes{microseconds(2'000), microseconds(100'000), microseconds(3'000), microseconds(4'000)},
+          {DumpTimes{microseconds(2'000), microseconds(100'000), microseconds(7'000), microseconds(4'000)},
            {std::nullopt, hook_of(HookAction::network_lock, member.phases[1]),
             hook_of(HookAction::post_dump, member.phases[2]), hook_of(HookAction::network_unlock, member.phases[3])}});
     }

@@ -34,7 +34,7 @@ Report sample_report() {
       const microseconds end(times.released_us + 100 - times.arrived_us + 1'000);
       member.hooks[place] = HookTimes{action, microseconds(times.arrived_us - 1'000), microseconds(1'000), end, end};
     }
-    member.times.dump = DumpTimes{microseconds(900), microseconds(64'000), microseconds(10), microseconds(20)};
+    member.times.dump = DumpTimes{microseconds(900), microseconds(64'000), microseconds(30), microseconds(20)};
     report.outcome.runs.push_back(member.run);
     report.members.push_back(member);
   }
