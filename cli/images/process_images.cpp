@@ -131,7 +131,8 @@ class Reader {
       if (file == files_.end() || descriptor.fd() > INT32_MAX) continue;
       const criu_images::RegularFile& regular = *file->second;
       entry->second.push_back(
-          {static_cast<int>(descriptor.fd()), regular.name(), regular.has_size() ? regular.size() : regular.pos()});
+          {static_cast<int>(descriptor.fd()), regular.name(), regular.has_size() ? regular.size() : regular.pos(),
+           !regular.has_size()});
     }
     return entry->second;
   }

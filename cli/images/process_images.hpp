@@ -26,6 +26,7 @@ struct SavedFile {
   /// Its size. CRIU saves none of files that are only appended to, such as logs; then the place up to which the process
   /// had written.
   std::uint64_t size = 0;
+  bool is_place = false;  ///< it is that place
 };
 
 struct SavedProcess {

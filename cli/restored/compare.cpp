@@ -85,7 +85,8 @@ class Comparison {
       if (is->second.size >= was.size) continue;
       add(Kind::file, was.name + " (descriptor " + std::to_string(was.fd) + ")", std::to_string(was.size) + " bytes",
           std::to_string(is->second.size) + " bytes",
-          "it was cut off after the dump: bring its files back as they were then (commands: at: frozen)");
+          was.is_place ? "its writer had got so far: it was cut off after the dump, or by a rotation before it"
+                       : "it was cut off after the dump: bring its files back as they were then (commands: at: frozen)");
     }
   }
 

@@ -19,7 +19,7 @@ using test::words;
 
 std::vector<SavedProcess> two_processes() {
   return {
-      {1, "server", {{1024, 4096}, {~std::uint64_t{0}, ~std::uint64_t{0}}}, {{3, "/var/log/x", 6}, {4, "/data", 0}}},
+      {1, "server", {{1024, 4096}, {~std::uint64_t{0}, ~std::uint64_t{0}}}, {{3, "/var/log/x", 6, true}, {4, "/data", 0}}},
       {17, "worker", {{10, 10}}, {}}};
 }
 

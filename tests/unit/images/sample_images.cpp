@@ -142,7 +142,11 @@ std::map<std::string, std::string> process_images(const std::vector<SavedProcess
       listed.set_type(1);
       listed.set_id(id);
       listed.mutable_reg()->set_name(file.name);
-      listed.mutable_reg()->set_size(file.size);
+      if (file.is_place) {
+        listed.mutable_reg()->set_pos(file.size);
+      } else {
+        listed.mutable_reg()->set_size(file.size);
+      }
       files += test::entry(listed.SerializeAsString());
     }
   }
