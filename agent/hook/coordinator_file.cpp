@@ -57,23 +57,20 @@ using Links = std::map<std::string, std::set<std::string>>;
 /// The key that stands for `id`: the longest one that it begins with, since containers may be named by the beginnings
 /// of their ids. Empty where there is none.
 std::string key_of(const Links& links, std::string_view id) {
-  std::string longest;
-  for (const auto& [key, others] : links) {
-    if (key.size() > longest.size() && id.starts_with(key)) longest = key;
+  for (std::string begin(id.substr(0, kMaxNameLength)); !begin.empty(); begin.pop_back()) {
+    if (links.contains(begin)) return begin;
   }
-  return longest;
+  return {};
 }
 
 /// The same for a dependency, which may be shorter than the key of whom it means.
 std::string key_for(const Links& links, const std::string& dependency) {
-  std::string found = key_of(links, dependency);
-  if (!found.empty()) return found;
-  for (const auto& [key, others] : links) {
-    if (!key.starts_with(dependency)) continue;
-    if (!found.empty()) return dependency;  // two could be meant
-    found = key;
-  }
-  return found.empty() ? dependency : found;
+  if (std::string found = key_of(links, dependency); !found.empty()) return found;
+  const auto first = links.lower_bound(dependency);
+  if (first == links.end() || !first->first.starts_with(dependency)) return dependency;
+  const auto second = std::next(first);
+  const bool two = second != links.end() && second->first.starts_with(dependency);
+  return two ? dependency : first->first;
 }
 
 Result<Links> links_in(const Json& json, const std::string& name) {

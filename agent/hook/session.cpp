@@ -85,6 +85,8 @@ Result<CoordinatorEntry> ask_coordinator(const Environment& environment, const J
     auto parsed = parse_coordinator_file(*own, kCoordinatorFile);
     if (!parsed) return parsed;
     entry = std::move(*parsed);
+    // Who has made the images that are to be restored does not choose whom a hook of ours listens to.
+    if (operation_of(job.action) == Operation::restore) entry.broker.clear();
   }
   const std::string path(environment.get("LOCKSTEP_COORDINATOR_CONFIG").value_or(kCoordinatorConfig));
   const auto common = path.empty() ? Result<std::string>(std::string()) : read_small_file(path, kConfigLimit);
