@@ -52,11 +52,12 @@ std::string joined(const std::vector<std::string_view>& words) {
   return text;
 }
 
-std::string kind_of(const YAML::Node& node) {
+/// `foreign`: what stands there may be a secret at a wrong place.
+std::string kind_of(const YAML::Node& node, bool foreign) {
   if (node.IsMap()) return "a mapping";
   if (node.IsSequence()) return "a list";
   if (node.IsNull()) return "nothing";
-  return in_quotes(node.Scalar());
+  return foreign ? "a text" : in_quotes(node.Scalar());
 }
 
 }  // namespace
@@ -208,7 +209,7 @@ Result<Config> Config::parse(const std::string& yaml, std::string name) {
   if (!document) return Failure(document.error());
   top->node = *document;
   if (!top->node.IsMap() && !top->node.IsNull()) {
-    return Failure(mistake_at(file->name, top->node, {}, "expected \"key: value\" lines, got " + kind_of(top->node)));
+    return Failure(mistake_at(file->name, top->node, {}, "expected \"key: value\" lines, got " + kind_of(top->node, false)));
   }
   return Config(std::move(file), std::move(top));
 }
@@ -237,7 +238,7 @@ void Config::tolerate_others() { file_->foreign = true; }
 void Config::text(std::string_view key, std::string& out) {
   const auto node = mapping_->ask(key);
   if (!node || (file_->foreign && is_empty(*node))) return;
-  if (!has_text(*node)) return complain(key, "expected a text, got " + kind_of(*node));
+  if (!has_text(*node)) return complain(key, "expected a text, got " + kind_of(*node, file_->foreign));
   out = node->Scalar();
 }
 
@@ -250,7 +251,7 @@ void Config::flag(std::string_view key, bool& out) {
   } else if (word == "false" || word == "no" || word == "off") {
     out = false;
   } else {
-    complain(key, "expected true or false, got " + kind_of(*node));
+    complain(key, "expected true or false, got " + kind_of(*node, file_->foreign));
   }
 }
 
@@ -263,19 +264,19 @@ std::optional<std::int64_t> Config::integer(std::string_view key, std::int64_t m
   const bool whole = error == std::errc{} && end == digits.data() + digits.size();
   if (whole && value >= min && value <= max) return value;
   complain(key,
-           "expected a number from " + std::to_string(min) + " to " + std::to_string(max) + ", got " + kind_of(*node));
+           "expected a number from " + std::to_string(min) + " to " + std::to_string(max) + ", got " + kind_of(*node, file_->foreign));
   return std::nullopt;
 }
 
 void Config::duration(std::string_view key, milliseconds& out, milliseconds min, milliseconds max) {
   const auto node = mapping_->ask(key);
   if (!node) return;
-  if (!has_text(*node)) return complain(key, "expected a duration such as 10s, got " + kind_of(*node));
+  if (!has_text(*node)) return complain(key, "expected a duration such as 10s, got " + kind_of(*node, file_->foreign));
   const auto value = parse_duration(node->Scalar());
   if (!value) return complain(key, value.error().message());
   if (*value < min || *value > max) {
     return complain(key, "expected a duration from " + format_duration(min) + " to " + format_duration(max) + ", got " +
-                             kind_of(*node));
+                             kind_of(*node, file_->foreign));
   }
   out = *value;
 }
@@ -289,12 +290,12 @@ void Config::texts(std::string_view key, std::vector<std::string>& out, bool or_
   }
   if (!node->IsSequence()) {
     return complain(key,
-                    std::string("expected a ") + (or_one ? "text or a " : "") + "list of texts, got " + kind_of(*node));
+                    std::string("expected a ") + (or_one ? "text or a " : "") + "list of texts, got " + kind_of(*node, file_->foreign));
   }
   std::vector<std::string> values;
   for (const auto& each : *node) {
     if (!has_text(each)) {
-      return complain(key, "item " + std::to_string(values.size()) + ": expected a text, got " + kind_of(each));
+      return complain(key, "item " + std::to_string(values.size()) + ": expected a text, got " + kind_of(each, file_->foreign));
     }
     values.push_back(each.Scalar());
   }
@@ -307,7 +308,7 @@ std::optional<std::size_t> Config::one_of(std::string_view key, const std::vecto
   const std::string word = node->IsScalar() ? node->Scalar() : "";
   const auto found = std::find(words.begin(), words.end(), word);
   if (found != words.end()) return static_cast<std::size_t>(found - words.begin());
-  complain(key, "expected one of " + joined(words) + ", got " + kind_of(*node));
+  complain(key, "expected one of " + joined(words) + ", got " + kind_of(*node, file_->foreign));
   return std::nullopt;
 }
 
@@ -315,7 +316,7 @@ std::optional<Config> Config::section(std::string_view key) {
   const auto node = mapping_->ask(key);
   if (!node || (file_->foreign && is_empty(*node))) return std::nullopt;
   if (!node->IsMap()) {
-    complain(key, "expected \"key: value\" pairs, got " + kind_of(*node));
+    complain(key, "expected \"key: value\" pairs, got " + kind_of(*node, file_->foreign));
     return std::nullopt;
   }
   return Config(file_, std::make_shared<Mapping>(Mapping{*node, mapping_->path_to(key), {}}));
@@ -326,14 +327,14 @@ std::vector<Config> Config::sections(std::string_view key) {
   const auto node = mapping_->ask(key);
   if (!node || (file_->foreign && is_empty(*node))) return list;
   if (!node->IsSequence()) {
-    complain(key, "expected a list, got " + kind_of(*node));
+    complain(key, "expected a list, got " + kind_of(*node, file_->foreign));
     return list;
   }
   for (const auto& each : *node) {
     const std::string path = mapping_->path_to(key) + "[" + std::to_string(list.size()) + "]";
     auto mapping = std::make_shared<Mapping>(Mapping{each, path, {}});
     list.push_back(Config(file_, std::move(mapping)));
-    if (!each.IsMap()) list.back().complain({}, "expected \"key: value\" pairs, got " + kind_of(each));
+    if (!each.IsMap()) list.back().complain({}, "expected \"key: value\" pairs, got " + kind_of(each, file_->foreign));
   }
   return list;
 }

@@ -62,7 +62,8 @@ std::vector<std::string> kubelet_command(const KubeletRequest& request) {
   // This very program, whatever has become of its file since.
   std::vector<std::string> argv{"/proc/self/exe", kKubeletCommand};
   const auto add = [&](const char* option, const std::string& value) {
-    if (!value.empty()) argv.insert(argv.end(), {option, value});
+    // In one word: a value may begin with a hyphen.
+    if (!value.empty()) argv.push_back(std::string(option) + "=" + value);
   };
   add("--kubeconfig", request.kubernetes.kubeconfig);
   add("--context", request.kubernetes.context);

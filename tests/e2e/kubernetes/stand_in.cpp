@@ -1,8 +1,10 @@
 #include "tests/e2e/kubernetes/stand_in.hpp"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -13,6 +15,9 @@ namespace lockstep::e2e {
 namespace {
 
 using Json = nlohmann::json;
+
+/// A process's id follows.
+constexpr std::string_view kTestSlice = "lockstep_test_";
 
 /// Of the unified hierarchy, wherever the machine has it.
 std::filesystem::path cgroups() {
@@ -54,12 +59,26 @@ void make_certificate(const std::filesystem::path& dir, const std::string& name,
             dir / (name + ".ext")});
 }
 
+/// What tests that were killed have left.
+void remove_stale_cgroups() {
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(cgroups(), ignored)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with(kTestSlice) || ::kill(std::atoi(name.c_str() + kTestSlice.size()), 0) == 0) continue;
+    for (const auto& scope : std::filesystem::directory_iterator(entry.path(), ignored)) {
+      if (scope.is_directory()) std::filesystem::remove(scope.path(), ignored);
+    }
+    std::filesystem::remove(entry.path(), ignored);
+  }
+}
+
 }  // namespace
 
 ContainerCgroup::ContainerCgroup(const std::string& pod_uid, const std::string& container_id)
     : slice_(cgroups() /
-             ("lockstep_test_" + std::to_string(::getpid()) + "-besteffort-pod" + underscored(pod_uid) + ".slice")),
+             (std::string(kTestSlice) + std::to_string(::getpid()) + "-besteffort-pod" + underscored(pod_uid) + ".slice")),
       scope_(slice_ / ("cri-containerd-" + container_id + ".scope")) {
+  remove_stale_cgroups();
   std::filesystem::create_directories(scope_);
 }
 

@@ -29,9 +29,9 @@ TEST(ApiAnswers, PathsAreTheApisOwn) {
 TEST(ApiAnswers, TheRequestsCommandLineHasNoSecret) {
   const KubeletRequest request{{"/k/config", "prod"}, {"shop", "web-0", "web"}, "node-1", std::chrono::seconds(90)};
   EXPECT_EQ(kubelet_command(request),
-            (std::vector<std::string>{"/proc/self/exe", "checkpoint-container", "--kubeconfig", "/k/config",
-                                      "--context", "prod", "--namespace", "shop", "--pod", "web-0", "--container",
-                                      "web", "--node", "node-1", "--timeout", "90"}));
+            (std::vector<std::string>{"/proc/self/exe", "checkpoint-container", "--kubeconfig=/k/config",
+                                      "--context=prod", "--namespace=shop", "--pod=web-0", "--container=web",
+                                      "--node=node-1", "--timeout=90"}));
 }
 
 TEST(ApiAnswers, APodTellsWhereItsContainerIs) {
