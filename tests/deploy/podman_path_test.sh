@@ -145,7 +145,10 @@ check_nothing_is_left() {
   expect "pods left" "" "$(podman pod ps --quiet)"
   ! podman network exists shop || fail "the network is left"
   [[ ! -e /etc/criu/runc.conf ]] || fail "runc's configuration is left: $(</etc/criu/runc.conf)"
-  ! pgrep -f "$bin/lockstep-" >/dev/null || fail "a daemon still runs"
+  local pids
+  for pids in "$work"/services/*.pid; do
+    [[ ! -e /proc/$(<"$pids") ]] || fail "a daemon still runs: ${pids##*/}"
+  done
 }
 
 make_machine

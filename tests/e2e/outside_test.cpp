@@ -162,7 +162,9 @@ TEST_F(Outside, TheGroupsFileMayComeToKnowAGroupWhileTheBrokerRuns) {
   make_folders(cluster, traffic);
   name_members(cluster, traffic);
   const Process early = start_dump(cluster, traffic, "server", false);
-  EXPECT_NE(early.wait(10s), 0);
+  const auto code = early.wait(20s);
+  ASSERT_TRUE(code.has_value());
+  EXPECT_NE(*code, 0);
   EXPECT_THAT(told(cluster, "server", "dump"), HasSubstr("no round is open for it"));
   const auto broker_says = [&](const std::string& words) {
     return wait_until([&] { return read_file(cluster.dir() / "broker.log").find(words) != std::string::npos; }, 5s);
@@ -208,7 +210,7 @@ TEST_F(Outside, ADependencyThatDoesNotComeSendsTheOthersBack) {
   make_folders(cluster, traffic);
   write_file(cluster.images_of("server") / "criu-coordinator.json", R"({"id": "server", "dependencies": "client0"})");
   const Process dump = start_dump(cluster, traffic, "server", false);
-  const auto code = dump.wait(15s);
+  const auto code = dump.wait(30s);
   ASSERT_TRUE(code.has_value());
   EXPECT_NE(*code, 0);
   EXPECT_THAT(told(cluster, "server", "dump"), HasSubstr("waiting for client0 (named by server)"));

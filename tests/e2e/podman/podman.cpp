@@ -49,7 +49,7 @@ std::vector<std::string> mounts_below(const std::string& folder) {
 Podman::Podman(const std::filesystem::path& dir, const std::filesystem::path& criu_folder) : dir_(dir) {
   configure(criu_folder);
   must_run({"ip", "-n", host_.name(), "link", "set", "lo", "up"});
-  run({"network", "create", "--disable-dns", "--subnet", "10.79.0.0/24", kNetwork});
+  run({"network", "create", "--disable-dns", "--subnet", "10.79.0.0/24", network_});
 }
 
 Podman::~Podman() {

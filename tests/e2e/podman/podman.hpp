@@ -25,7 +25,7 @@ class Podman {
   /// The namespace that stands for the machine's: the bridge of the containers' network is in it.
   [[nodiscard]] std::string host_netns() const { return host_.path(); }
   static constexpr const char* kImage = "localhost/lockstep";
-  static constexpr const char* kNetwork = "shop";
+  [[nodiscard]] const std::string& network() const { return network_; }
   [[nodiscard]] static std::string address(std::size_t host) { return "10.79.0." + std::to_string(host); }
 
   /// podman ARGUMENTS…; throws when it fails. Returns its output without the last newline.
@@ -39,6 +39,9 @@ class Podman {
 
   std::filesystem::path dir_;
   Namespace host_{"host"};
+  /// One name for each test: Podman keeps the addresses that it has given out in a file of the whole machine, by network,
+  /// and those of a test that was killed stay there.
+  std::string network_ = dir_.filename().string();
 };
 
 }  // namespace lockstep::e2e

@@ -77,7 +77,7 @@ void PodmanCluster::make_keys() const {
 }
 
 void PodmanCluster::make_pod(const std::string& name, const std::string& address) const {
-  podman_.run({"pod", "create", "--name", name, "--network", Podman::kNetwork, "--ip", address, "--infra-image",
+  podman_.run({"pod", "create", "--name", name, "--network", podman_.network(), "--ip", address, "--infra-image",
                Podman::kImage, "--infra-name", name + "-infra", "--infra-command", sleep_program() + " 1000000"});
 }
 

@@ -47,7 +47,7 @@ class PodmanTest : public ::testing::Test {
 
   static void expect_unlocked(const Shop& shop) {
     for (const ShopMember& member : shop.members()) {
-      EXPECT_TRUE(wait_until([&] { return !shop.cluster().locked(member.pod); }, 2s))
+      EXPECT_TRUE(wait_until([&] { return !shop.cluster().locked(member.pod); }, 10s))
           << "pod " << member.pod << " stays locked";
     }
   }
@@ -234,7 +234,7 @@ TEST_F(PodmanTest, TriedAgainWhenAConnectionHadNotBeenAccepted) {
   EXPECT_EQ(found["listener"], "*:7000");
   EXPECT_EQ(std::to_string(found["pid"].get<int>()), cluster.pid_of("server"));
   EXPECT_EQ(report["skip_in_flight_used"], false);
-  EXPECT_TRUE(wait_until([&] { return !cluster.locked(0); }, 2s));
+  EXPECT_TRUE(wait_until([&] { return !cluster.locked(0); }, 10s));
 }
 
 TEST_F(PodmanTest, DoctorKnowsWhetherARoundWouldWork) {
