@@ -10,6 +10,7 @@
 #include "cli/aftermath.hpp"
 #include "cli/attempts/attempts.hpp"
 #include "cli/broker_address.hpp"
+#include "cli/export_folder.hpp"
 #include "cli/images_folder.hpp"
 #include "cli/preflight.hpp"
 #include "cli/report.hpp"
@@ -108,6 +109,29 @@ void prove(const Preflight& preflight, Report& report) {
   report.proven = cut && cut->consistent();
 }
 
+/// Where the checkpoint is whole, it takes the place of the one before. Otherwise that one stays: it may be the only
+/// one that can be restored.
+void keep_images(const Preflight& preflight, Report& report) {
+  const RoundVerdict verdict = verdict_of(report);
+  for (std::size_t i = 0; i < preflight.members.size(); ++i) {
+    const ReadyMember& ready = preflight.members[i];
+    if (verdict != RoundVerdict::committed) {
+      const bool untold = verdict != RoundVerdict::aborted && ready.member->driver == Driver::podman;
+      if (untold && names_export_folder(ready.archive)) {
+        report.notes.push_back("member \"" + ready.member->id.value + "\": " + ready.archive +
+                               " is as it was before; what there is of this checkpoint is in Podman's store");
+      }
+      continue;
+    }
+    const auto kept = driver_of(*ready.member).keep(ready);
+    if (kept) continue;
+    MemberRun& run = report.outcome.runs[i];
+    run.exit = ProcessExit{1, 0};
+    run.detail =
+        ready.archive + " was not replaced: " + kept.error().message() + "; the checkpoint is in Podman's store";
+  }
+}
+
 /// An archive is written when the round is over already, and that may take long.
 RoundPatience patience_with(const Preflight& preflight) {
   constexpr milliseconds kArchive{3'600'000};
@@ -148,6 +172,10 @@ Result<AttemptEnd> run_round(Operation operation, BrokerClient& broker, const Ro
     return Failure(made.error());
   }
   Report report{plan.round, plan.group, driver.run(), {}, {}, {}};
+  if (operation == Operation::dump) {
+    prove(preflight, report);
+    keep_images(preflight, report);
+  }
   for (std::size_t i = 0; i < preflight.members.size(); ++i) {
     const ReadyMember& ready = preflight.members[i];
     MemberReport member{
@@ -162,7 +190,6 @@ Result<AttemptEnd> run_round(Operation operation, BrokerClient& broker, const Ro
   report_findings(preflight, report);
   if (operation == Operation::dump) {
     after_checkpoint(preflight.members, report);
-    prove(preflight, report);
   } else {
     after_restore(preflight.members, opened, report);
   }
@@ -208,12 +235,12 @@ Result<Report> run_command(Operation operation, GroupOptions options) {
   if (!address) return Failure(address.error());
   const auto key = broker_key(*address, options.key, &*group);
   if (!key) return Failure(key.error());
-  const auto preflight = preflight_of(operation, *group, options.preflight);
-  if (!preflight) return Failure(preflight.error());
-
-  // Ctrl-C is an event: an interrupted round is aborted in order, instead of leaving its CRIUs alone.
+  // Ctrl-C is an event: an interrupted round is aborted in order, instead of leaving its CRIUs alone, and temporary
+  // folders behind.
   const auto signals = open_signal_fd({SIGINT, SIGTERM, SIGHUP});  // before libzmq's threads
   if (!signals) return Failure(signals.error());
+  const auto preflight = preflight_of(operation, *group, options.preflight);
+  if (!preflight) return Failure(preflight.error());
   auto broker = BrokerClient::connect(address->broker, address->releases, *key);
   if (!broker) return Failure(broker.error());
   if (const auto welcome = broker->hello(); !welcome) return Failure(welcome.error());

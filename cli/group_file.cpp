@@ -172,16 +172,16 @@ void read_container(Config& config, const std::filesystem::path& folder, GroupMe
   refuse_keys(config, {"pid", "pidfile"}, "is for \"driver: criu\"; Podman knows its container's process");
   config.text("images", member.images);
   member.images = absolute(folder, member.images);
-  if (!member.images.empty() && compression_of(member.images).empty()) {
+  if (compression_of(member.images).empty() && is_archive_name(member.images)) {
     config.complain("images",
-                    "expected an archive (.tar, .tar.gz, .tar.zst); without this key the images stay in "
-                    "Podman's own folder");
+                    "expected a folder, or an archive that is called .tar, .tar.gz or .tar.zst; without this key the "
+                    "images stay in Podman's own folder");
   }
   config.text("pod", member.pod);
   if (!member.pod.empty() && !is_valid_name(member.pod)) config.complain("pod", "expected a pod's name or id");
   if (!member.pod.empty() && member.images.empty()) {
     config.complain("pod",
-                    "is for containers that are restored from an archive (\"images\"); others come back in "
+                    "is for containers that are restored from an archive or a folder (\"images\"); others come back in "
                     "their own pod");
   }
 }
@@ -220,6 +220,18 @@ GroupMember read_member(Config& config, const std::filesystem::path& folder, con
 std::string without_slash(std::string path) {
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
   return path;
+}
+
+/// The folder of a container is replaced as a whole: what others keep in it would go with it.
+void check_nested(std::vector<Config>& configs, const std::vector<GroupMember>& members) {
+  for (const GroupMember& outer : members) {
+    if (outer.driver != Driver::podman || outer.images.empty()) continue;
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      if (!members[i].images.starts_with(outer.images + "/")) continue;
+      configs[i].complain("images", "is in \"" + outer.images + "\", which is replaced as a whole when member \"" +
+                                        outer.id.value + "\" is checkpointed");
+    }
+  }
 }
 
 /// What no two members may have in common.
@@ -269,6 +281,7 @@ void read_members(Config& config, const std::filesystem::path& folder, GroupFile
   }
   for (auto& section : sections) group.members.push_back(read_member(section, folder, defaults));
   check_distinct(sections, group.members);
+  check_nested(sections, group.members);
 }
 
 Result<GroupFile> read_group(Config config, const std::string& name, const std::filesystem::path& folder) {

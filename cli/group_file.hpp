@@ -27,7 +27,7 @@ struct GroupMember {
   Driver driver = Driver::criu;
   std::optional<pid_t> pid;  ///< criu: either this
   std::string pidfile;       ///< or this
-  std::string images;        ///< criu: a folder. podman: an archive; empty: Podman's own folder for the container
+  std::string images;        ///< criu: a folder. podman: an archive, or a folder with what it would hold; or empty
   std::string pod;           ///< to restore into. criu: a namespace; empty: the one it was dumped from. podman: a pod.
                              ///< kubelet: the name of the Pod that it is in
   std::string container;     ///< criu: its id, may be empty. podman: its name or id. kubelet: its name in the Pod

@@ -1,13 +1,17 @@
 #include "cli/images_archive.hpp"
 
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/file.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <utility>
 #include <vector>
 
 #include "cli/criu_process.hpp"
+#include "cli/export_folder.hpp"
 
 namespace lockstep::cli {
 namespace {
@@ -16,6 +20,27 @@ constexpr milliseconds kUnpackLimit{600'000};
 
 /// Images that nothing before a restore reads, by the beginnings of their names.
 constexpr std::array<std::string_view, 3> kLargeImages{"pages-", "ghost-file-", "tmpfs-"};
+
+/// Behind the path that a temporary folder is beside.
+constexpr std::string_view kBeside = ".lockstep.";
+constexpr std::string_view kRandom = "XXXXXX";
+
+/// Holds the folder for this process; empty when another one does.
+Fd lock_folder(const std::string& path) {
+  Fd folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (folder && ::flock(folder.get(), LOCK_EX | LOCK_NB) != 0) folder.reset();
+  return folder;
+}
+
+void remove_abandoned(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const std::string begin = path.filename().string() + std::string(kBeside);
+  for (const auto& entry : std::filesystem::directory_iterator(path.parent_path(), ignored)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with(begin) || name.size() != begin.size() + kRandom.size()) continue;
+    if (const Fd held = lock_folder(entry.path())) std::filesystem::remove_all(entry.path(), ignored);
+  }
+}
 
 }  // namespace
 
@@ -26,10 +51,22 @@ Result<TempFolder> TempFolder::make() {
   return TempFolder(std::move(name));
 }
 
-TempFolder::TempFolder(TempFolder&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+Result<TempFolder> TempFolder::make_beside(const std::string& path) {
+  remove_abandoned(path);
+  std::string name = path + std::string(kBeside) + std::string(kRandom);
+  if (::mkdtemp(name.data()) == nullptr) return fail_errno("make folder " + name);
+  TempFolder folder(std::move(name));
+  folder.lock_ = lock_folder(folder.path_);
+  if (!folder.lock_) return fail_errno("lock folder " + folder.path_);
+  return folder;
+}
+
+TempFolder::TempFolder(TempFolder&& other) noexcept
+    : path_(std::exchange(other.path_, {})), lock_(std::move(other.lock_)) {}
 
 TempFolder& TempFolder::operator=(TempFolder&& other) noexcept {
   std::swap(path_, other.path_);
+  std::swap(lock_, other.lock_);
   return *this;
 }
 
@@ -45,6 +82,12 @@ std::string_view compression_of(std::string_view path) {
     if (path.ends_with(suffix)) return word;
   }
   return {};
+}
+
+bool is_archive_name(std::string_view path) {
+  constexpr std::array<std::string_view, 11> kEndings{".tar", ".gz",   ".zst", ".tgz", ".tzst", ".bz2",
+                                                      ".tbz", ".tbz2", ".xz",  ".txz", ".zip"};
+  return std::ranges::any_of(kEndings, [&](std::string_view ending) { return path.ends_with(ending); });
 }
 
 Result<TempFolder> unpack_images(const std::string& archive) {
@@ -66,6 +109,7 @@ Result<TempFolder> unpack_images(const std::string& archive) {
 }
 
 Result<OpenedImages> open_images(const std::string& path) {
+  if (holds_export(path)) return OpenedImages{path + "/" + std::string(kArchivedImages), {}};
   if (compression_of(path).empty() || std::filesystem::is_directory(path)) return OpenedImages{path, {}};
   auto unpacked = unpack_images(path);
   if (!unpacked) return Failure(unpacked.error());

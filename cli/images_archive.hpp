@@ -7,14 +7,18 @@
 #include <utility>
 #include <vector>
 
+#include "common/fd.hpp"
 #include "common/result.hpp"
 
 namespace lockstep::cli {
 
-/// A new folder in $TMPDIR, removed with its owner. Move-only; a default one is none.
+/// A new folder, removed with its owner. Move-only; a default one is none.
 class TempFolder {
  public:
+  /// In $TMPDIR.
   [[nodiscard]] static Result<TempFolder> make();
+  /// Beside the path, on the same file system. Removes those that a killed lockstep has left there.
+  [[nodiscard]] static Result<TempFolder> make_beside(const std::string& path);
   TempFolder() = default;
   TempFolder(TempFolder&& other) noexcept;
   TempFolder& operator=(TempFolder&& other) noexcept;
@@ -25,11 +29,14 @@ class TempFolder {
  private:
   explicit TempFolder(std::string path) : path_(std::move(path)) {}
   std::string path_;
+  Fd lock_;  ///< beside a path: tells others that its owner lives
 };
 
 /// Podman's word for how an archive of this name is compressed: "none" (.tar), "gzip" (.tar.gz), "zstd" (.tar.zst).
 /// Empty for every other name.
 [[nodiscard]] std::string_view compression_of(std::string_view path);
+/// Whether a name is that of an archive, of whichever kind: nobody calls a folder so.
+[[nodiscard]] bool is_archive_name(std::string_view path);
 
 /// Inside of an archive, and of what unpack_images() makes: the folder with CRIU's images.
 inline constexpr std::string_view kArchivedImages = "checkpoint";
@@ -42,7 +49,8 @@ inline constexpr std::string_view kArchivedSpec = "spec.dump";
 /// enough to read the record and to prove the cut. Runs tar, for as long as reading the archive takes, at most 10 min.
 [[nodiscard]] Result<TempFolder> unpack_images(const std::string& archive);
 
-/// A place that a user has named as images: a folder, or an archive that has been unpacked.
+/// A place that a user has named as images: CRIU's folder, one that holds a container's export (export_folder.hpp), or
+/// an archive that has been unpacked.
 struct OpenedImages {
   std::string folder;
   TempFolder unpacked;  ///< owns `folder`, where it was an archive

@@ -35,8 +35,9 @@ struct ReadyMember {
   std::string node;                     ///< kubelet: where it runs; empty: here
   std::string images;                   ///< the folder with CRIU's images; may be one that is unpacked for reading only. Empty: on its node
   std::string work;                     ///< the folder with CRIU's log and statistics
-  std::string archive;                  ///< the file that the checkpoint is exported to or restored from; or empty
-  TempFolder unpacked;                  ///< restore: what of the archive had to be read before it. kubelet: `work`
+  std::string archive;                  ///< the file or folder that the checkpoint is exported to or restored from; or empty
+  TempFolder unpacked;                  ///< restore: what of the archive had to be read before it. kubelet: `work`. For a
+                                        ///< folder to export to or import: the place beside it for the archive in between
   std::string target_pod;               ///< restore: how the driver calls the pod, where its command has to name it
   std::optional<Record> record;         ///< restore: out of the images folder
   std::vector<Finding> findings;        ///< dump: what was seen of its runtime, and in its tree (tree_check.hpp)
@@ -67,6 +68,9 @@ class MemberDriver {
 
   /// The root task that a restore has brought back, as the host sees it; not_found when there is none.
   [[nodiscard]] virtual Result<pid_t> restored_pid(const ReadyMember& ready) const = 0;
+
+  /// Of a dump that is committed and whole: puts what the command has made where the user wants it.
+  [[nodiscard]] virtual Result<void> keep(const ReadyMember& /*ready*/) const { return {}; }
 
   /// Of a dump that has succeeded: the archives that it has made on the member's node, where that is another machine.
   [[nodiscard]] virtual std::vector<std::string> archives(const ReadyMember& /*ready*/) const { return {}; }

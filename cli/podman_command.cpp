@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/export_folder.hpp"
 #include "cli/images_archive.hpp"
 
 namespace lockstep::cli {
@@ -37,6 +38,28 @@ Result<Json> object_in(std::string_view json, const std::string& what) {
 
 Failure lacks(const std::string& what, const char* key) {
   return fail(ErrorCode::invalid, what, std::string("has no \"") + key + "\"");
+}
+
+/// $1: the temporary folder. The rest is Podman's command, whose export is unpacked when it has succeeded.
+constexpr auto kThenUnpack = R"(staging=$1; shift
+rm -rf -- "$staging/images" "$staging/export.tar" && mkdir -- "$staging/images" || exit
+"$@" || exit
+tar --extract --numeric-owner --file "$staging/export.tar" --directory "$staging/images" && exec rm -- "$staging/export.tar"
+echo "Error: the export was not unpacked in $staging; the checkpoint is in Podman's store alone"; exit 1)";
+
+/// $1: the temporary folder, $2: the folder to be packed. The rest is Podman's command.
+constexpr auto kPackFirst = R"(staging=$1 folder=$2; shift 2
+(cd -- "$folder" && exec tar --create --numeric-owner --file "$staging/export.tar" -- *) && exec "$@"
+echo "Error: $folder was not packed for Podman in $staging"; exit 1)";
+
+std::string export_archive(const GroupMember& member, const std::string& staging) {
+  return staging.empty() ? member.images : staging + "/" + std::string(kExportArchive);
+}
+
+/// What is behind the words is the script's, with what others append to it.
+void put_script_first(CriuCommand& command, const char* script, std::vector<std::string> words) {
+  words.insert(words.begin(), {"sh", "-c", script, "sh"});
+  command.argv.insert(command.argv.begin(), words.begin(), words.end());
 }
 
 CriuCommand command_of(const GroupMember& member, const char* operation) {
@@ -105,25 +128,27 @@ Result<ArchivedContainer> parse_archived_container(std::string_view config, std:
 }
 
 CriuCommand podman_checkpoint(const GroupMember& member, const std::string& container, const std::string& work,
-                              bool leave_running) {
+                              bool leave_running, const std::string& staging) {
   CriuCommand command = command_of(member, "checkpoint");
   if (leave_running) command.argv.emplace_back("--leave-running");
   if (!member.images.empty()) {
-    command.argv.insert(command.argv.end(),
-                        {"--export", member.images, "--compress", std::string(compression_of(member.images))});
+    const std::string archive = export_archive(member, staging);
+    command.argv.insert(command.argv.end(), {"--export", archive, "--compress", std::string(compression_of(archive))});
   }
   end(command, member, container);
+  if (!staging.empty()) put_script_first(command, kThenUnpack, {staging});
   command.output = work + "/lockstep-dump.out";
   command.log = work + "/dump.log";
   return command;
 }
 
 CriuCommand podman_restore(const GroupMember& member, const std::string& container, const std::string& pod,
-                           const std::string& work, const std::string& log_folder) {
+                           const std::string& work, const std::string& log_folder, const std::string& staging) {
   CriuCommand command = command_of(member, "restore");
   const bool import = !member.images.empty();
-  if (import) command.argv.insert(command.argv.end(), {"--import", member.images, "--pod", pod});
+  if (import) command.argv.insert(command.argv.end(), {"--import", export_archive(member, staging), "--pod", pod});
   end(command, member, import ? std::string() : container);
+  if (!staging.empty()) put_script_first(command, kPackFirst, {staging, member.images});
   command.output = work + "/lockstep-restore.out";
   command.log = log_folder + "/restore.log";
   return command;

@@ -52,11 +52,14 @@ struct ArchivedContainer {
 
 /// `work` is the folder that takes the command's output. The hook gets nothing from our environment: between it and us
 /// are Podman, runc and CRIU. The broker knows it by its container's id, and on restore by the record.
+///
+/// `staging` is a temporary folder where the member's images are to be a folder: the export is unpacked into it by the
+/// same command, which Podman ends after the round, or packed in it before Podman starts. Both end with the command.
 [[nodiscard]] CriuCommand podman_checkpoint(const GroupMember& member, const std::string& container,
-                                            const std::string& work, bool leave_running);
+                                            const std::string& work, bool leave_running, const std::string& staging);
 /// `pod` is the id of the pod to put an imported container into; unused where the container still exists.
 [[nodiscard]] CriuCommand podman_restore(const GroupMember& member, const std::string& container,
-                                         const std::string& pod, const std::string& work,
-                                         const std::string& log_folder);
+                                         const std::string& pod, const std::string& work, const std::string& log_folder,
+                                         const std::string& staging);
 
 }  // namespace lockstep::cli

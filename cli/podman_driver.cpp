@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/criu_process.hpp"
+#include "cli/export_folder.hpp"
 #include "cli/files.hpp"
 #include "cli/pod_search.hpp"
 #include "cli/podman_command.hpp"
@@ -53,6 +54,18 @@ Result<PodmanPod> inspect_pod(const GroupMember& member, const std::string& name
   auto pod = parse_podman_pod(*json);
   if (!pod) return bad_member(member.id, pod.error().message());
   return pod;
+}
+
+/// The temporary folder for an export that is to be a folder; empty for all others.
+std::string staging_of(const ReadyMember& ready) {
+  return names_export_folder(ready.archive) ? ready.unpacked.path() : std::string();
+}
+
+Result<void> stage(ReadyMember& ready) {
+  auto staging = TempFolder::make_beside(ready.archive);
+  if (!staging) return bad_member(ready.member->id, staging.error().message());
+  ready.unpacked = std::move(*staging);
+  return {};
 }
 
 std::string images_of(const PodmanContainer& container) {
@@ -117,16 +130,18 @@ Result<void> check_name_is_free(const GroupMember& member, const ReadyMember& ar
     if (!other) return Failure(other.error());
     return bad_member(member.id,
                       "container " + other->name + " still exists (" + other->status + "): remove it (podman rm " +
-                          other->name + "), the archive makes it anew",
+                          other->name + "), the restore makes it anew",
                       ErrorCode::conflict);
   }
   return {};
 }
 
-Result<ArchivedContainer> read_archived_container(const GroupMember& member, const TempFolder& unpacked) {
-  const auto config = read_file(unpacked.path() + "/" + std::string(kArchivedConfig), kConfigLimit);
+/// `images`: CRIU's folder. The descriptions are beside it.
+Result<ArchivedContainer> read_archived_container(const GroupMember& member, const std::filesystem::path& images) {
+  const std::string folder = images.parent_path();
+  const auto config = read_file(folder + "/" + std::string(kArchivedConfig), kConfigLimit);
   if (!config) return bad_member(member.id, member.images + ": " + config.error().message());
-  const auto spec = read_file(unpacked.path() + "/" + std::string(kArchivedSpec), kConfigLimit);
+  const auto spec = read_file(folder + "/" + std::string(kArchivedSpec), kConfigLimit);
   if (!spec) return bad_member(member.id, member.images + ": " + spec.error().message());
   auto archived = parse_archived_container(*config, *spec);
   if (!archived) return bad_member(member.id, member.images + ": " + archived.error().message());
@@ -134,9 +149,13 @@ Result<ArchivedContainer> read_archived_container(const GroupMember& member, con
 }
 
 Result<ReadyMember> ready_from_archive(const GroupMember& member) {
+  if (names_export_folder(member.images) && !holds_export(member.images)) {
+    return bad_member(member.id, member.images + " is no folder that holds a container's checkpoint",
+                      ErrorCode::not_found);
+  }
   auto opened = open_images(member.images);
   if (!opened) return bad_member(member.id, opened.error().message(), opened.error().code);
-  const auto archived = read_archived_container(member, opened->unpacked);
+  const auto archived = read_archived_container(member, opened->folder);
   if (!archived) return Failure(archived.error());
   ReadyMember ready;
   ready.member = &member;
@@ -176,6 +195,13 @@ Result<ReadyMember> PodmanDriver::find_tree(const GroupMember& member, const Thi
   if (!seen) return Failure(seen.error());
   look_at_runtime(*ready, *container);
   if (ready->archive.empty()) return ready;
+  if (names_export_folder(ready->archive)) {
+    if (auto place = check_export_place(ready->archive); !place) {
+      return bad_member(member.id, place.error().message(), place.error().code);
+    }
+    if (auto staged = stage(*ready); !staged) return Failure(staged.error());
+    return ready;
+  }
   const auto folder = std::filesystem::path(ready->archive).parent_path();
   if (auto writable = check_writable(member.id, folder); !writable) return Failure(writable.error());
   return ready;
@@ -213,21 +239,29 @@ Result<void> PodmanDriver::find_place(ReadyMember& ready, const ThisMachine& mac
   }
   if (!pod) return Failure(pod.error());
   ready.target_pod = pod->id;  // Podman takes nothing else for an imported container
-  const auto archived = read_archived_container(*ready.member, ready.unpacked);
+  const auto archived = read_archived_container(*ready.member, ready.images);
   if (!archived) return Failure(archived.error());
   if (auto hooked = check_runtime(*ready.member, archived->runtime); !hooked) return hooked;
+  if (names_export_folder(ready.archive)) {
+    if (auto staged = stage(ready); !staged) return staged;
+  }
   return take_namespace_of(ready, pod->infra, machine);
 }
 
 CriuCommand PodmanDriver::dump(const RoundContext& /*context*/, const ReadyMember& ready, bool leave_running) const {
-  return podman_checkpoint(*ready.member, ready.container, ready.work, leave_running);
+  return podman_checkpoint(*ready.member, ready.container, ready.work, leave_running, staging_of(ready));
 }
 
 CriuCommand PodmanDriver::restore(const RoundContext& /*context*/, const ReadyMember& ready) const {
   // The folder of a container that is to be imported is not there yet.
   const bool import = !ready.archive.empty();
   return podman_restore(*ready.member, ready.container, ready.target_pod, import ? ready.unpacked.path() : ready.work,
-                        ready.work);
+                        ready.work, staging_of(ready));
+}
+
+Result<void> PodmanDriver::keep(const ReadyMember& ready) const {
+  if (!names_export_folder(ready.archive)) return {};
+  return put_export_in_place(ready.unpacked.path(), ready.archive);
 }
 
 Result<pid_t> PodmanDriver::restored_pid(const ReadyMember& ready) const {

@@ -17,7 +17,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
-using ::testing::Not;
+using ::testing::UnorderedElementsAre;
 
 class PodmanTest : public ::testing::Test {
  protected:
@@ -100,6 +100,44 @@ TEST_F(PodmanTest, ExportedToArchivesAndRestoredFromThem) {
   shop.cluster().set_up_hook();
   ASSERT_NO_FATAL_FAILURE(restore(shop, group));
   EXPECT_TRUE(shop.cluster().runs("server"));
+  EXPECT_THAT(shop.finish(), IsEmpty());
+}
+
+TEST_F(PodmanTest, ExportedToFoldersWhichTheNextCheckpointReplaces) {
+  const Shop shop({{"server", 0, "saved/server"}, {"client0", 1, "saved/client0/"}});
+  const std::string group = shop.write_group();
+  const std::filesystem::path saved = shop.dir() / "saved";
+  const auto names = [&] {
+    std::vector<std::string> found;
+    for (const auto& entry : std::filesystem::directory_iterator(saved)) found.push_back(entry.path().filename());
+    return found;
+  };
+  const auto restore_anew = [&] {
+    EXPECT_THAT(names(), UnorderedElementsAre("server", "client0")) << "nothing temporary stays";
+    const CommandResult proof = shop.lockstep({"verify", saved / "server", saved / "client0"});
+    EXPECT_EQ(proof.exit_code, 0) << proof.out << proof.err;
+    shop.podman().run({"rm", "server", "client0"});
+    ASSERT_NO_FATAL_FAILURE(restore(shop, group));
+    EXPECT_THAT(names(), UnorderedElementsAre("server", "client0")) << "nothing temporary stays";
+  };
+  ASSERT_NO_FATAL_FAILURE(checkpoint(shop, group));
+  const std::string record = read_file(saved / "server/checkpoint/lockstep.record");
+  EXPECT_FALSE(record.empty());
+  ASSERT_NO_FATAL_FAILURE(restore_anew());
+
+  // One that fails leaves the older checkpoint, the next one takes its place.
+  shop.podman().run({"stop", "--time", "0", PodmanCluster::agent(1)});
+  const CommandResult failed = shop.lockstep({"checkpoint", shop.write_group("deadlines: {prepare: 3s, lock: 3s}\n")});
+  EXPECT_EQ(failed.exit_code, 1) << failed.out << failed.err;
+  EXPECT_EQ(read_file(saved / "server/checkpoint/lockstep.record"), record);
+  EXPECT_THAT(names(), UnorderedElementsAre("server", "client0"));
+  shop.podman().run({"start", PodmanCluster::agent(1)});
+  (void)shop.write_group();
+
+  ASSERT_NO_FATAL_FAILURE(checkpoint(shop, group));
+  EXPECT_NE(read_file(saved / "server/checkpoint/lockstep.record"), record);
+  ASSERT_NO_FATAL_FAILURE(restore_anew());
+  EXPECT_THAT(shop.lockstep({"connections", saved / "server", saved / "client0"}).out, HasSubstr("internal"));
   EXPECT_THAT(shop.finish(), IsEmpty());
 }
 

@@ -51,7 +51,7 @@ std::string Shop::write_group(const std::string& extra) const {
   std::string text = cluster_.group_header("shop") + extra + "members:\n";
   for (const ShopMember& member : members_) {
     text += "  - {id: " + member.name + ", container: " + member.name;
-    if (!member.archive.empty()) text += ", images: " + member.archive;
+    if (!member.images.empty()) text += ", images: " + member.images;
     text += "}\n";
   }
   write_file(dir() / "group.yaml", text);

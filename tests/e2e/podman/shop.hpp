@@ -12,7 +12,7 @@ namespace lockstep::e2e {
 struct ShopMember {
   std::string name;  ///< of the member and of its container: "server", "client0", …
   std::size_t pod = 0;
-  std::string archive = {};  ///< file name to export to; empty: Podman's own folder
+  std::string images = {};  ///< archive or folder to export to; empty: Podman's own folder
 };
 
 class Shop {

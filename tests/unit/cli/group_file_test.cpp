@@ -73,6 +73,7 @@ members:
   - {id: web, container: shop-web}
   - {id: database, container: 0123abcd, images: saved/database.tar.zst, pod: backend, podman: bin/podman, podman_options: [--file-locks]}
   - {id: old, driver: criu, pid: 42, images: old}
+  - {id: cache, container: shop-cache, images: saved/cache/, pod: backend}
 )");
   ASSERT_TRUE(group) << group.error().message();
   const GroupMember& web = group->members[0];
@@ -87,6 +88,7 @@ members:
   EXPECT_EQ(database.podman, (std::vector<std::string>{"/srv/demo/bin/podman"}));
   EXPECT_EQ(database.podman_options, (std::vector<std::string>{"--print-stats", "--file-locks"}));
   EXPECT_EQ(group->members[2].driver, Driver::criu);
+  EXPECT_EQ(group->members[3].images, "/srv/demo/saved/cache") << "a folder";
 }
 
 TEST(GroupFile, NamesEveryMistakeInAContainer) {
@@ -95,12 +97,16 @@ TEST(GroupFile, NamesEveryMistakeInAContainer) {
       {"{id: a, container: a/b}", "members[0].container: expected a container's name or id"},
       {"{id: a, container: c, pid: 4}",
        "members[0].pid: is for \"driver: criu\"; Podman knows its container's process"},
-      {"{id: a, container: c, images: folder}",
-       "members[0].images: expected an archive (.tar, .tar.gz, .tar.zst); without this key the images stay in Podman's "
-       "own folder"},
+      {"{id: a, container: c, images: saved.tar.xz}",
+       "members[0].images: expected a folder, or an archive that is called .tar, .tar.gz or .tar.zst; without this key "
+       "the images stay in Podman's own folder"},
+      {"{id: a, container: c, images: saved/}, {id: b, container: d, images: saved/b.tar}",
+       "members[1].images: is in \"/srv/demo/saved\", which is replaced as a whole when member \"a\" is checkpointed"},
+      {"{id: a, container: c, images: saved/}, {id: b, container: d, images: saved}",
+       "members[1].images: \"/srv/demo/saved\" is also that of member \"a\""},
       {"{id: a, container: c, pod: p}",
-       "members[0].pod: is for containers that are restored from an archive (\"images\"); others come back in their "
-       "own pod"},
+       "members[0].pod: is for containers that are restored from an archive or a folder (\"images\"); others come back "
+       "in their own pod"},
       {"{id: a, container: c, podman_options: [--export=x]}",
        "members[0].podman_options: --export is set by lockstep, or would undo what it does"},
       {"{id: a, container: c}, {id: b, container: c}", "members[1].container: \"c\" is also that of member \"a\""},

@@ -14,6 +14,35 @@ TEST(ImagesArchive, IsKnownByItsName) {
   for (const auto& [name, word] : names) EXPECT_EQ(compression_of(name), word) << name;
 }
 
+TEST(ImagesArchive, IsToldFromAFolderByItsName) {
+  for (const char* name : {"a.tar", "a.tar.gz", "a.tgz", "a.tar.xz", "/x/a.zip"}) EXPECT_TRUE(is_archive_name(name));
+  for (const char* name : {"a", "a.tar/b", "shop.2024", "tar", ""}) EXPECT_FALSE(is_archive_name(name)) << name;
+}
+
+TEST(TempFolder, BesideAPathGoesWithItsOwnerAndAbandonedOnesWithTheNext) {
+  const test::TempDir folder;
+  test::write_file(folder / "saved.lockstep.AbC123/export.tar", "of one that was killed");
+  test::write_file(folder / "saved.lockstep.important/file", "somebody's");
+  test::write_file(folder / "other.lockstep.AbC123/file", "another's");
+  std::string path;
+  {
+    const auto one = TempFolder::make_beside(folder / "saved");
+    ASSERT_TRUE(one) << one.error().message();
+    path = one->path();
+    EXPECT_TRUE(path.starts_with(folder / "saved.lockstep.")) << path;
+    EXPECT_FALSE(std::filesystem::exists(folder / "saved.lockstep.AbC123"));
+    auto two = TempFolder::make_beside(folder / "saved");
+    ASSERT_TRUE(two);
+    const TempFolder moved = std::move(*two);
+    ASSERT_TRUE(TempFolder::make_beside(folder / "saved"));
+    EXPECT_TRUE(std::filesystem::exists(path) && std::filesystem::exists(moved.path())) << "their owners live";
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+  EXPECT_TRUE(std::filesystem::exists(folder / "saved.lockstep.important"));
+  EXPECT_TRUE(std::filesystem::exists(folder / "other.lockstep.AbC123"));
+  EXPECT_FALSE(TempFolder::make_beside(folder / "nowhere/saved"));
+}
+
 TEST(ImagesArchive, UnpacksWhatIsReadBeforeARestore) {
   const test::TempDir folder;
   for (const char* file : {"checkpoint/inventory.img", "checkpoint/lockstep.record", "checkpoint/pages-1.img",
@@ -52,6 +81,10 @@ TEST(ImagesArchive, SaysWhatIsNone) {
   const auto plain = open_images(folder / "images");
   ASSERT_TRUE(plain);
   EXPECT_EQ(plain->folder, folder / "images");
+  test::write_file(folder / "saved/checkpoint/inventory.img", "");
+  EXPECT_EQ(open_images(folder / "saved")->folder, folder / "saved") << "no container's";
+  test::write_file(folder / "saved/config.dump", "");
+  EXPECT_EQ(open_images(folder / "saved")->folder, folder / "saved/checkpoint");
 }
 
 }  // namespace

@@ -32,20 +32,20 @@ struct Case {
 
 TEST(PodmanCommand, SaysWhatIsToBeDone) {
   const std::vector<Case> cases{
-      {"checkpoint in place", podman_checkpoint(member(""), "c1", "/static", false),
+      {"checkpoint in place", podman_checkpoint(member(""), "c1", "/static", false, ""),
        "podman --runtime runc container checkpoint --tcp-established --keep --file-locks c1",
        "/static/lockstep-dump.out", "/static/dump.log"},
-      {"left running", podman_checkpoint(member(""), "c1", "/static", true),
+      {"left running", podman_checkpoint(member(""), "c1", "/static", true, ""),
        "podman --runtime runc container checkpoint --tcp-established --keep --leave-running --file-locks c1",
        "/static/lockstep-dump.out", "/static/dump.log"},
-      {"exported", podman_checkpoint(member("/a.tar.gz"), "c1", "/static", false),
+      {"exported", podman_checkpoint(member("/a.tar.gz"), "c1", "/static", false, ""),
        "podman --runtime runc container checkpoint --tcp-established --keep --export /a.tar.gz --compress gzip "
        "--file-locks c1",
        "/static/lockstep-dump.out", "/static/dump.log"},
-      {"restore in place", podman_restore(member(""), "c1", "p1", "/static", "/static"),
+      {"restore in place", podman_restore(member(""), "c1", "p1", "/static", "/static", ""),
        "podman --runtime runc container restore --tcp-established --keep --file-locks c1",
        "/static/lockstep-restore.out", "/static/restore.log"},
-      {"imported", podman_restore(member("/a.tar.zst"), "c1", "p1", "/tmp/x", "/static"),
+      {"imported", podman_restore(member("/a.tar.zst"), "c1", "p1", "/tmp/x", "/static", ""),
        "podman --runtime runc container restore --tcp-established --keep --import /a.tar.zst --pod p1 --file-locks",
        "/tmp/x/lockstep-restore.out", "/static/restore.log"},
   };
@@ -55,6 +55,19 @@ TEST(PodmanCommand, SaysWhatIsToBeDone) {
     EXPECT_EQ(each.command.log, each.log) << each.name;
     EXPECT_EQ(each.command.pod_fd, -1) << each.name;
   }
+}
+
+TEST(PodmanCommand, GoesThroughAnArchiveWhereTheImagesAreAFolder) {
+  const auto behind_script = [](const CriuCommand& command) {
+    EXPECT_EQ(command.argv.front(), "sh");
+    return joined({command.argv.begin() + 4, command.argv.end()});
+  };
+  EXPECT_EQ(behind_script(podman_checkpoint(member("/saved"), "c1", "/static", false, "/saved.lockstep.1")),
+            "/saved.lockstep.1 podman --runtime runc container checkpoint --tcp-established --keep --export "
+            "/saved.lockstep.1/export.tar --compress none --file-locks c1");
+  EXPECT_EQ(behind_script(podman_restore(member("/saved"), "c1", "p1", "/tmp/x", "/static", "/saved.lockstep.1")),
+            "/saved.lockstep.1 /saved podman --runtime runc container restore --tcp-established --keep --import "
+            "/saved.lockstep.1/export.tar --pod p1 --file-locks");
 }
 
 TEST(PodmanInspect, ReadsAContainer) {

@@ -1,4 +1,5 @@
-/// The driver with a Podman that only answers questions: a script that prints one file for each thing it knows.
+/// The driver with a Podman that answers questions: a script that prints one file for each thing it knows. What it
+/// exports is the folder "in"; of what it imports it lists the names.
 #include "cli/podman_driver.hpp"
 
 #include <gtest/gtest.h>
@@ -15,6 +16,14 @@ namespace {
 
 constexpr const char* kPodman =
     R"(#!/bin/sh
+case "$1 $2" in
+  "container checkpoint")
+    while [ "$1" != --export ]; do shift; done
+    exec tar -cf "$2" -C "${0%/*}/in" . ;;
+  "container restore")
+    while [ "$1" != --import ]; do shift; done
+    exec tar -tf "$2" ;;
+esac
 kind=$3 name=$5
 [ -e "${0%/*}/$kind-$name" ] && exec cat "${0%/*}/$kind-$name"
 echo '[]'; echo "Error: no such $kind $name" >&2; exit 125
@@ -56,11 +65,15 @@ class PodmanDriverTest : public testing::Test {
     test::write_file(folder + "/" + std::string(kRecordFile), encode_record(record));
   }
 
-  void write_archive(const std::string& config) {
+  void write_export(const std::string& config) {
     test::write_file(folder_ / "in/config.dump", config);
     test::write_file(folder_ / "in/spec.dump",
                      R"({"annotations": {"org.criu.config": ")" + (folder_ / "c.conf") + R"("}})");
     write_record(folder_ / "in/checkpoint");
+  }
+
+  void write_archive(const std::string& config) {
+    write_export(config);
     member_.images = folder_ / "web.tar";
     const auto packed =
         run_program({"tar", "-cf", member_.images, "-C", folder_ / "in", "checkpoint", "config.dump", "spec.dump"},
@@ -172,6 +185,69 @@ TEST_F(PodmanDriverTest, RestoresFromAnArchive) {
   ready = driver_.find_images(member_);
   ASSERT_TRUE(driver_.find_place(*ready, machine_));
   EXPECT_EQ(driver_.restore({}, *ready).argv.back(), "p2");
+}
+
+constexpr const char* kWeb = R"({"id": "c1", "name": "web", "pod": "p1", "staticDir": "/s"})";
+
+std::size_t entries_in(const std::string& folder) {
+  return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(folder), {}));
+}
+
+TEST_F(PodmanDriverTest, ExportsToAFolderThatIsReplacedInTheEnd) {
+  knows("container", "web", container("c1", "running"));
+  member_.images = folder_ / "backups/web";
+  for (const std::string round : {"first", "second"}) {
+    write_export(R"({"id": "c1", "round": ")" + round + R"("})");
+    const auto ready = driver_.find_tree(member_, machine_);
+    ASSERT_TRUE(ready) << ready.error().message();
+    const auto printed = run_program(driver_.dump({}, *ready, false).argv, milliseconds(10'000));
+    ASSERT_TRUE(printed && printed->exit.ok()) << printed->output;
+    EXPECT_EQ(std::filesystem::exists(member_.images + "/config.dump"), round == "second") << "not before it is kept";
+    if (round == "second") {
+      EXPECT_NE(test::read_file(member_.images + "/config.dump").find("first"), std::string::npos);
+    }
+    ASSERT_TRUE(driver_.keep(*ready));
+    EXPECT_NE(test::read_file(member_.images + "/config.dump").find(round), std::string::npos);
+    EXPECT_FALSE(std::filesystem::exists(ready->unpacked.path() + "/export.tar"));
+  }
+  EXPECT_EQ(entries_in(folder_ / "backups"), 1U) << "nothing stays beside it";
+
+  std::filesystem::remove_all(folder_ / "in");
+  const auto ready = driver_.find_tree(member_, machine_);
+  ASSERT_TRUE(ready);
+  EXPECT_FALSE(run_program(driver_.dump({}, *ready, false).argv, milliseconds(10'000))->exit.ok());
+  EXPECT_NE(test::read_file(member_.images + "/config.dump").find("second"), std::string::npos);
+
+  test::write_file(folder_ / "mine/file", "mine");
+  member_.images = folder_ / "mine";
+  EXPECT_NE(error_of(driver_.find_tree(member_, machine_)).find("holds something else"), std::string::npos);
+}
+
+TEST_F(PodmanDriverTest, RestoresFromAFolder) {
+  write_export(kWeb);
+  knows("pod", "p1", R"({"Id": "p1-in-full", "InfraContainerID": "infra1"})");
+  std::filesystem::create_directories(folder_ / "backups");
+  member_.images = folder_ / "backups/web";
+  EXPECT_EQ(driver_.find_images(member_).error().code, ErrorCode::not_found);
+  std::filesystem::rename(folder_ / "in", member_.images);
+  {
+    auto ready = driver_.find_images(member_);
+    ASSERT_TRUE(ready) << ready.error().message();
+    EXPECT_EQ(ready->images, member_.images + "/checkpoint");
+    EXPECT_EQ(ready->record->round.value, "r1");
+    ASSERT_TRUE(driver_.find_place(*ready, machine_));
+    const auto printed = run_program(driver_.restore({}, *ready).argv, milliseconds(10'000));
+    ASSERT_TRUE(printed && printed->exit.ok()) << printed->output;
+    EXPECT_EQ(printed->output, "checkpoint/\ncheckpoint/lockstep.record\nconfig.dump\nspec.dump\n") << "no \"./\"";
+  }
+  EXPECT_EQ(entries_in(folder_ / "backups"), 1U) << "nothing stays beside it";
+
+  test::write_file(member_.images + "/config.dump",
+                   R"({"id": "c1", "pod": "p1", "staticDir": "/s", "runtime": "runc"})");
+  auto ready = driver_.find_images(member_);
+  ASSERT_TRUE(ready);
+  EXPECT_NE(error_of(driver_.find_place(*ready, machine_)).find("its CRIU runs no hook"), std::string::npos);
+  EXPECT_EQ(entries_in(folder_ / "backups"), 1U);
 }
 
 TEST_F(PodmanDriverTest, DoesNotImportBesideTheSameContainer) {
