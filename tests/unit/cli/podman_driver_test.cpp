@@ -1,8 +1,10 @@
 /// The driver with a Podman that answers questions: a script that prints one file for each thing it knows. What it
-/// exports is the folder "in"; of what it imports it lists the names.
+/// exports is the folder "in", or spoilt, or never done; of what it imports it lists the names.
 #include "cli/podman_driver.hpp"
 
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include "cli/criu_process.hpp"
@@ -19,6 +21,8 @@ constexpr const char* kPodman =
 case "$1 $2" in
   "container checkpoint")
     while [ "$1" != --export ]; do shift; done
+    [ -e "${0%/*}/spoilt" ] && { echo c1; echo spoilt > "$2"; exit; }
+    [ -e "${0%/*}/endless" ] && { echo part > "$2"; exec sleep 1000; }
     exec tar -cf "$2" -C "${0%/*}/in" . ;;
   "container restore")
     while [ "$1" != --import ]; do shift; done
@@ -221,6 +225,41 @@ TEST_F(PodmanDriverTest, ExportsToAFolderThatIsReplacedInTheEnd) {
   test::write_file(folder_ / "mine/file", "mine");
   member_.images = folder_ / "mine";
   EXPECT_NE(error_of(driver_.find_tree(member_, machine_)).find("holds something else"), std::string::npos);
+}
+
+TEST_F(PodmanDriverTest, AnExportThatFailsOrIsInterruptedLeavesNothingBesideTheOlderFolder) {
+  knows("container", "web", container("c1", "running"));
+  member_.images = folder_ / "backups/web";
+  write_export("older");
+  std::filesystem::create_directories(folder_ / "backups");
+  std::filesystem::rename(folder_ / "in", member_.images);
+  test::write_file(folder_ / "spoilt", "");
+  {
+    const auto ready = driver_.find_tree(member_, machine_);
+    ASSERT_TRUE(ready) << ready.error().message();
+    const auto printed = run_program(driver_.dump({}, *ready, false).argv, milliseconds(10'000));
+    ASSERT_TRUE(printed);
+    EXPECT_EQ(printed->exit.code, 1);
+    EXPECT_NE(error_lines(printed->output, 1024).find("the checkpoint is in Podman's store alone"), std::string::npos)
+        << "the reason that the round is told: " << printed->output;
+  }
+  std::filesystem::rename(folder_ / "spoilt", folder_ / "endless");
+  {
+    const auto ready = driver_.find_tree(member_, machine_);
+    ASSERT_TRUE(ready);
+    CriuCommand command = driver_.dump({}, *ready, false);
+    command.output = folder_ / "output";
+    const auto process = CriuProcess::start(command);
+    ASSERT_TRUE(process);
+    const std::string part = ready->unpacked.path() + "/export.tar";
+    for (int i = 0; i < 1'000 && !std::filesystem::exists(part); ++i) ::usleep(10'000);
+    EXPECT_TRUE(std::filesystem::exists(part));
+    process->signal_group(SIGTERM);
+    pollfd end{process->pidfd(), POLLIN, 0};
+    EXPECT_EQ(::poll(&end, 1, 10'000), 1) << "the script ends with Podman";
+  }
+  EXPECT_EQ(entries_in(folder_ / "backups"), 1U);
+  EXPECT_EQ(test::read_file(member_.images + "/config.dump"), "older");
 }
 
 TEST_F(PodmanDriverTest, RestoresFromAFolder) {
