@@ -20,6 +20,8 @@ namespace lockstep::cli {
 [[nodiscard]] std::string history_json(const std::vector<RoundSummary>& rounds);
 /// The answer to `lockstep show`. `answer` is a RoundStatus with its round and group.
 [[nodiscard]] std::string round_json(const Message& answer);
+/// How a member's CRIU ended, as far as the broker was told: nobody tells it of a round that hooks have opened.
+[[nodiscard]] std::string criu_text(const RoundId& round, CriuOutcome criu);
 /// The answer to `lockstep preflight`.
 [[nodiscard]] std::string preflight_json(const Preflight& preflight, int exit_code);
 /// A command that ended before its round began: {"error": {"message": …}, "exit_code": …}.

@@ -113,7 +113,7 @@ std::string round_text(const Message& answer, const TimelineStyle& style) {
     table.add({member.id.value, member.agent.empty() ? "-" : printable(member.agent),
                in_ms(member.phases[0].arrived_us), in_ms(member.phases[1].ready_us), in_ms(member.phases[2].ready_us),
                in_ms(member.phases[2].released_us), in_ms(member.unlocked_us), std::to_string(member.sockets),
-               std::string(to_string(member.criu))});
+               criu_text(answer.round, member.criu)});
   }
   text += table.text() + "(milliseconds since the round was opened)\n";
   for (const MemberStatus& member : status.members) {

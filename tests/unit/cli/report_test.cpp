@@ -57,6 +57,19 @@ Report aborted_report() {
   return report;
 }
 
+TEST(Show, SaysThatNobodyTellsHowACriuEndedWhoseHookHasOpenedTheRound) {
+  Message answer{RoundId("hook-20250101T000000-00000001-1"), GroupId("demo"), {}, 0, sample_dump()};
+  auto& status = std::get<RoundStatus>(answer.body);
+  for (MemberStatus& member : status.members) member.criu = CriuOutcome::running;
+  status.members[1].criu = CriuOutcome::failed;
+  EXPECT_NE(round_text(answer, {}).find("not told"), std::string::npos) << round_text(answer, {});
+  const Json json = Json::parse(round_json(answer));
+  EXPECT_EQ(json["members"][0]["criu"], "not told");
+  EXPECT_EQ(json["members"][1]["criu"], "failed");
+  answer.round = RoundId("20250101T000000-00000001");
+  EXPECT_EQ(Json::parse(round_json(answer))["members"][0]["criu"], "running");
+}
+
 TEST(Report, ShowsACommittedRound) {
   EXPECT_EQ(
       report_text(sample_report(), {55, false}),
