@@ -111,7 +111,10 @@ void Round::on_hook_event(const MemberId& id, const HookEvent& event, const Peer
   member.seen = now;
   if (event.root_pid != 0) member.root_pid = event.root_pid;
   const std::size_t at = index_of(phase_of(event.action));
-  if (at == kFinal && went_early(member)) return release_alone(member, at, from, sequence, now, out);
+  if (at == kFinal && went_early(member)) {
+    member.left_early = true;
+    return release_alone(member, at, from, sequence, now, out);
+  }
   if (state_ == RoundState::open && plan_.operation == Operation::dump && event.action == HookAction::network_unlock) {
     // CRIU runs network-unlock without post-dump when a dump has failed (cr-dump.c, cr_dump_finish).
     return abort("CRIU's dump has failed (network-unlock without post-dump); see its log", id, now, out);
@@ -206,7 +209,7 @@ void Round::on_criu_gone(const CriuGone& gone, const PeerId& from, TimePoint now
   if (state_ != RoundState::open || gone.criu_pid == 0) return;
   for (const Member& member : members_) {
     if (member.relay != from || member.criu_pid != gone.criu_pid || member.criu_start != gone.criu_start) continue;
-    if (went_early(member)) continue;  // its work is done; whether it was done well its client tells
+    if (member.left_early) continue;  // its work is done; whether it was done well its client tells
     return abort("CRIU has ended before the decision: it has failed or was killed", member.plan.id, now, out);
   }
 }
@@ -540,7 +543,8 @@ void Round::member_ready(Member& member, std::size_t at, TimePoint now, Outbox& 
   member.times[at].ready_us = since_opened_us(now);
   if (at == kFinal) member.unlocked_us = since_opened_us(now);
   if (at == kCommit && member.early) release_alone(member, at, member.relay, 0, now, out);
-  if (at < phase_index_) return on_late_table(member, now, out);
+  if (at == kLock && at < phase_index_) return on_late_table(member, now, out);
+  if (at < phase_index_) return release_alone(member, at, member.relay, 0, now, out);
   ++ready_count_;
   if (barrier_is_full()) open_barrier(now, out);
 }

@@ -122,6 +122,7 @@ class Round {
     bool wants_companion = false;  ///< restore: its record counts only beside another one, which has not come
     TimePoint seen;                ///< when its hook, or the end of its CRIU, was last heard of
   };
+    bool left_early = false;       ///< serial: its CRIU has come to network-unlock after its early go
 
   [[nodiscard]] Phase phase() const { return phases_of(plan_.operation)[phase_index_]; }
   [[nodiscard]] std::size_t index_of(Phase phase) const;
@@ -182,6 +183,7 @@ class Round {
   [[nodiscard]] bool each_pod_is_ready(std::size_t at) const;
   [[nodiscard]] bool all_are_ready(std::size_t at) const;
   [[nodiscard]] bool went_early(const Member& member) const;
+  [[nodiscard]] bool all_have_come() const;
   /// Somebody of its pod has not come yet.
   [[nodiscard]] bool awaits_others(const Member& member) const;
   /// It has come when the barrier of this phase was open already.

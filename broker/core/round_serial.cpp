@@ -22,7 +22,7 @@ bool Round::can_be_serial() const {
 
 std::optional<TimePoint> Round::detection() const {
   const bool looks = plan_.order == MemberOrder::detect && state_ == RoundState::open && phase_index_ == kPrepare &&
-                     pods_.any_shared() && ready_count_ > 0 && can_be_serial();
+                     pods_.any_shared() && ready_count_ > 0 && can_be_serial() && !all_have_come();
   if (!looks || !each_pod_is_ready(kPrepare)) return std::nullopt;
   return newest_ + std::min<Duration>(kSerialPatience, phase_limit(kPrepare) / 2);
 }
@@ -39,8 +39,8 @@ void Round::become_serial(TimePoint now, Outbox& out) {
 }
 
 std::string Round::serial_hint() const {
-  if (serial_ || plan_.operation != Operation::dump || phase_index_ != kPrepare || !each_pod_is_ready(kPrepare))
-    return {};
+  if (serial_ || plan_.operation != Operation::dump || phase_index_ != kPrepare) return {};
+  if (all_have_come() || !each_pod_is_ready(kPrepare)) return {};
   const std::string seems = "; a runtime seems to dump the containers of a pod one after another, which works ";
   if (!plan_.leave_running)
     return seems + "only when they are left running (--leave-running; in groups.yaml leave_running: true)";
@@ -52,6 +52,10 @@ std::string Round::serial_hint() const {
 
 bool Round::share_a_pod(const Member& a, const Member& b) const {
   return pods_.pod_of(index_.at(a.plan.id)) == pods_.pod_of(index_.at(b.plan.id));
+}
+
+bool Round::all_have_come() const {
+  return std::ranges::all_of(members_, [this](const Member& member) { return has_come(member); });
 }
 
 bool Round::each_pod_is_ready(std::size_t at) const {

@@ -87,9 +87,15 @@ TEST(Serial, WhatBecomesOfOneThatWentEarly) {
   const std::vector<News> all{
       {"its CRIU ends",
        [](SerialRig& s) {
+         (void)s.arrive(1, kUnlockPhase);
          (void)s.rig.say(agent(1), 0, CriuGone{101, 5});
        },
        false},
+      {"its CRIU is killed before it lets the tasks run",
+       [](SerialRig& s) {
+         (void)s.rig.say(agent(1), 0, CriuGone{101, 5});
+       },
+       true},
       {"its CRIU succeeds",
        [](SerialRig& s) {
          (void)s.rig.say(kClient, 1, MemberResult{true, {}});
@@ -330,6 +336,24 @@ TEST(OneByOne, IsNotSeenWhereAllCome) {
   }
   EXPECT_FALSE(serial.rig.status().serial);
   EXPECT_EQ(serial.rig.status().phase, Phase::lock);
+}
+
+TEST(OneByOne, IsNotSeenWhereAnAgentIsSlow) {
+  SerialRig serial;
+  (void)serial.rig.open(SerialRig::serial_plan(MemberOrder::detect));
+  for (const int number : {1, 3}) (void)serial.pass(number, kPreparePhase);
+  (void)serial.arrive(2, kPreparePhase);
+  (void)serial.rig.pass(milliseconds(5'000), 2);
+  EXPECT_FALSE(serial.rig.status().serial);
+  EXPECT_EQ(serial.ready(2, kPreparePhase).lines(), Lines{"PUB Release prepare go"});
+}
+
+TEST(Serial, AnOrderThatIsDoneAfterItsBarrierOpensThatOneAlone) {
+  SerialRig serial;
+  (void)serial.rig.open(SerialRig::serial_plan());
+  EXPECT_EQ(serial.arrive(2, kPreparePhase).lines(), Lines{"a1 < Order prepare m2"});
+  for (const int number : {1, 3}) (void)serial.pass(number, kPreparePhase);
+  EXPECT_EQ(serial.ready(2, kPreparePhase).lines(), Lines{"a1 < Release prepare go m2"});
 }
 
 TEST(OneByOne, IsRefusedWhereItCanNotBe) {
