@@ -115,7 +115,7 @@ void BrokerCore::on_turned_away(const std::string& why, TimePoint now, Outbox& o
 void BrokerCore::on_revoked(const std::vector<Identity>& revoked, TimePoint now, Outbox& out) {
   for (const Identity& who : revoked) {
     out.log(LogLevel::info, who.name + " counts no more");
-    for (const PeerId& id : directory_.peers_of(who.id)) lose_peer(id, "has lost its key", now, out);
+    lose_peers(directory_.peers_of(who.id), "has lost its key", now, out);
   }
 }
 
@@ -151,9 +151,8 @@ void BrokerCore::on_time(TimePoint now, Outbox& out) {
   if (now >= next_silence_check_) {
     next_silence_check_ = now + settings_.heartbeat;
     if (!recovered_) recover(now, out);
-    for (const PeerId& silent : directory_.silent_since(now - settings_.silence)) {
-      lose_peer(silent, "has not been heard for " + std::to_string(settings_.silence.count()) + " ms", now, out);
-    }
+    lose_peers(directory_.silent_since(now - settings_.silence),
+               "has not been heard for " + std::to_string(settings_.silence.count()) + " ms", now, out);
   }
   for (Round* round : std::vector<Round*>(live_)) {
     const RoundState before = round->state();
@@ -263,6 +262,11 @@ std::optional<Message> BrokerCore::past_verdict(const RoundId& id) const {
 }
 
 void BrokerCore::lose_peer(const PeerId& id, const std::string& why, TimePoint now, Outbox& out) {
+void BrokerCore::lose_peers(const std::vector<PeerId>& ids, const std::string& why, TimePoint now, Outbox& out) {
+  gathering_.drop_all_of(ids);
+  for (const PeerId& id : ids) lose_peer(id, why, now, out);
+}
+
   const Peer* peer = directory_.find(id);
   if (peer == nullptr) return;
   const std::string name = peer->hello.name;
@@ -270,7 +274,7 @@ void BrokerCore::lose_peer(const PeerId& id, const std::string& why, TimePoint n
   const bool is_relay = peer->hello.role == Role::relay;
   directory_.remove(id);
   if (!carries_rounds) return;
-  gathering_.drop_all_of(id);
+  gathering_.drop_all_of({id});
   // A relay ends with its hook, and nobody says good-bye: that is no news.
   if (is_relay) out.log(LogLevel::debug, "relay " + name + " " + why);
   else out.log(LogLevel::warning, "agent " + name + " " + why);

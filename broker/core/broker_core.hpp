@@ -139,6 +139,7 @@ class BrokerCore {
   [[nodiscard]] Round* find(const RoundId& id);
   [[nodiscard]] Round* newest_of(const GroupId& group);
   /// The round and the member that an agent's message is about; tells the agent when there is none.
+  void lose_peers(const std::vector<PeerId>& ids, const std::string& why, TimePoint now, Outbox& out);
   template <class Use>
   void with_member(const Sender& from, const Place& place, const Use& use);
   /// To be called after anything that may have changed a round: counts and archives its end, and schedules its status.

@@ -1,7 +1,6 @@
 #include "broker/core/gathering.hpp"
 
 #include <algorithm>
-#include <set>
 
 namespace lockstep::broker {
 namespace {
@@ -47,7 +46,9 @@ Gathering::Added Gathering::add(KeptEvent event, milliseconds limit) {
               {}};
     }
     // Said again, perhaps through another agent.
+    leave_share(known->second);
     former.from = event.from;
+    enter_share(known->second);
     former.who = event.who;
     former.message.sequence = event.message.sequence;
     Node& root = root_of(known->second);
@@ -57,6 +58,16 @@ Gathering::Added Gathering::add(KeptEvent event, milliseconds limit) {
   }
   if (events_ >= kMaxEvents || bytes_ + bytes_of(event) > kMaxBytes) {
     return {{}, "the broker keeps too many hooks already that wait for those they name; try again later", {}};
+  }
+  const auto share = shares_.find(event.from);
+  const std::size_t carried = share == shares_.end() ? 0 : share->second.nodes.size();
+  const std::size_t named = share == shares_.end() ? 0 : share->second.names;
+  if (carried >= kMaxEventsOfOne || named + event_in(event).dependencies.size() > kMaxNamesOfOne) {
+    return {{},
+            "whoever carries this hook carries too many already that wait for those they name (at most " +
+                std::to_string(kMaxEventsOfOne) + ", with " + std::to_string(kMaxNamesOfOne) +
+                " names); try again later",
+            {}};
   }
   const TimePoint deadline = event.since + limit;
   enter(std::move(event), deadline);
@@ -70,34 +81,41 @@ bool Gathering::drop(const MemberId& member, const PeerId& from) {
   for (const Operation operation : {Operation::dump, Operation::restore}) {
     const auto node = nodes_.find(Key{operation, member});
     if (node == nodes_.end() || !node->second.event || node->second.event->from != from) continue;
-    remove(node->second);
+    Node& root = root_of(node->second);
+    remove({{root.key, &root}}, [&](const KeptEvent& event) { return event.message.member == member; });
     dropped = true;
   }
   return dropped;
 }
 
-void Gathering::drop_all_of(const PeerId& from) {
-  std::vector<MemberId> members;
-  for (const auto& [key, node] : nodes_) {
-    if (node.event && node.event->from == from) members.push_back(key.second);
+void Gathering::drop_all_of(const std::vector<PeerId>& peers) {
+  const std::set<PeerId> lost(peers.begin(), peers.end());
+  Roots roots;
+  for (const PeerId& peer : lost) {
+    const auto share = shares_.find(peer);
+    if (share == shares_.end()) continue;
+    for (Node* node : share->second.nodes) roots.emplace(root_of(*node).key, &root_of(*node));
   }
-  for (const MemberId& member : members) (void)drop(member, from);
+  remove(roots, [&](const KeptEvent& event) { return lost.contains(event.from); });
 }
 
 std::vector<Gathering::Expired> Gathering::expire(TimePoint now) {
   std::vector<Expired> expired;
   if (!next_ || now < *next_) return expired;
   next_.reset();
-  std::map<const Node*, std::vector<Node*>> late;  // by root
-  for (auto& [key, node] : nodes_) {
-    const Node& root = root_of(node);
-    if (now >= root.deadline) {
-      late[&root].push_back(&node);
-    } else {
-      next_ = std::min(next_.value_or(root.deadline), root.deadline);
+  Roots late;
+  for (const auto& [peer, share] : shares_) {  // no set is without an event
+    for (Node* node : share.nodes) {
+      Node& root = root_of(*node);
+      if (now >= root.deadline) {
+        late.emplace(root.key, &root);
+      } else {
+        next_ = std::min(next_.value_or(root.deadline), root.deadline);
+      }
     }
   }
-  for (const auto& [root, set] : late) {
+  for (const auto& [key, root] : late) {
+    const std::vector<Node*> set = nodes_under(*root);
     const std::string reason = missing(set);
     for (KeptEvent& event : take(set)) expired.push_back({std::move(event), reason});
   }
@@ -127,6 +145,7 @@ void Gathering::join(Node& a, Node& b) {
   if (large == small) return;
   if (large->named < small->named) std::swap(large, small);
   small->parent = large;
+  std::swap(small->next, large->next);  // two rings are one
   large->named += small->named;
   large->come += small->come;
   large->deadline = std::min(large->deadline, small->deadline);
@@ -139,17 +158,30 @@ void Gathering::enter(KeptEvent event, TimePoint deadline) {
   bytes_ += bytes_of(event);
   ++events_;
   own.event = std::make_unique<KeptEvent>(std::move(event));
+  enter_share(own);
   Node& root = root_of(own);
   ++root.come;
   root.deadline = std::min(root.deadline, deadline);
   next_ = std::min(next_.value_or(root.deadline), root.deadline);
 }
 
-std::vector<Gathering::Node*> Gathering::nodes_under(const Node& root) {
-  std::vector<Node*> set;
-  for (auto& [key, node] : nodes_) {
-    if (&root_of(node) == &root) set.push_back(&node);
-  }
+void Gathering::enter_share(Node& node) {
+  Share& share = shares_[node.event->from];
+  share.nodes.insert(&node);
+  share.names += event_in(*node.event).dependencies.size();
+}
+
+void Gathering::leave_share(Node& node) {
+  const auto share = shares_.find(node.event->from);
+  share->second.nodes.erase(&node);
+  share->second.names -= event_in(*node.event).dependencies.size();
+  if (share->second.nodes.empty()) shares_.erase(share);
+}
+
+std::vector<Gathering::Node*> Gathering::nodes_under(Node& root) {
+  std::vector<Node*> set{&root};
+  for (Node* node = root.next; node != &root; node = node->next) set.push_back(node);
+  std::ranges::sort(set, {}, &Node::key);
   return set;
 }
 
@@ -157,6 +189,7 @@ std::vector<KeptEvent> Gathering::take(const std::vector<Node*>& set) {
   std::vector<KeptEvent> events;
   for (Node* node : set) {
     if (!node->event) continue;
+    leave_share(*node);
     bytes_ -= bytes_of(*node->event);
     --events_;
     events.push_back(std::move(*node->event));
@@ -165,14 +198,16 @@ std::vector<KeptEvent> Gathering::take(const std::vector<Node*>& set) {
   return events;
 }
 
-void Gathering::remove(Node& node) {
-  const Key gone = node.key;
-  std::vector<KeptEvent> others = take(nodes_under(root_of(node)));
-  std::erase_if(others, [&](const KeptEvent& event) { return event.message.member == gone.second; });
-  // Without its names the rest may be several sets. Which of them is whole shows when its events are said again.
-  for (KeptEvent& event : others) {
-    const TimePoint deadline = event.since + limit_;
-    enter(std::move(event), deadline);
+template <class Gone>
+void Gathering::remove(const Roots& roots, const Gone& gone) {
+  for (const auto& [key, root] : roots) {
+    std::vector<KeptEvent> others = take(nodes_under(*root));
+    std::erase_if(others, gone);
+    // Without their names the rest may be several sets. Which of them is whole shows when its events are said again.
+    for (KeptEvent& event : others) {
+      const TimePoint deadline = event.since + limit_;
+      enter(std::move(event), deadline);
+    }
   }
 }
 

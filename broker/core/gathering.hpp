@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,6 +36,9 @@ class Gathering {
   /// What is kept at most, of all sets together.
   static constexpr std::size_t kMaxEvents = 4'096;
   static constexpr std::size_t kMaxBytes = std::size_t{64} << 20;
+  /// Of those, what one peer carries at most: a node's containers, each of which names 64.
+  static constexpr std::size_t kMaxEventsOfOne = 256;
+  static constexpr std::size_t kMaxNamesOfOne = 16'384;
 
   struct Added {
     std::vector<KeptEvent> set;  ///< the whole set, which is forgotten here; by member
@@ -45,8 +49,9 @@ class Gathering {
   [[nodiscard]] Added add(KeptEvent event, milliseconds limit);
   /// The hook has gone: its event no longer counts. True when there was one.
   bool drop(const MemberId& member, const PeerId& from);
-  /// All that this peer carries.
-  void drop_all_of(const PeerId& from);
+  /// All that these peers carry. Many that are lost at once are to be told at once: it costs their sets, not each of
+  /// them its set.
+  void drop_all_of(const std::vector<PeerId>& peers);
 
   struct Expired {
     KeptEvent event;
@@ -60,28 +65,45 @@ class Gathering {
 
  private:
   using Key = std::pair<Operation, MemberId>;
-  /// An id that was heard of: whose event is here, or only named. Sets are trees of parents; counts are the root's.
+  /// An id that was heard of: whose event is here, or only named. Sets are trees of parents, and rings; counts are the
+  /// root's.
   struct Node {
     Key key;
     Node* parent = nullptr;
+    Node* next = this;  ///< of the same set, round in a ring
     std::size_t named = 1;
     std::size_t come = 0;
     TimePoint deadline = TimePoint::max();
     std::unique_ptr<KeptEvent> event;  ///< of few: most are only named
+    Node() = default;
+    Node(const Node&) = delete;
+    Node& operator=(const Node&) = delete;
   };
+  /// What one peer carries.
+  struct Share {
+    std::set<Node*> nodes;
+    std::size_t names = 0;
+  };
+  using Roots = std::map<Key, Node*>;
 
   Node& node_of(const Key& key);
   static Node& root_of(Node& node);
   static void join(Node& a, Node& b);
   void enter(KeptEvent event, TimePoint deadline);
-  [[nodiscard]] std::vector<Node*> nodes_under(const Node& root);
+  /// All of a set, by key.
+  [[nodiscard]] static std::vector<Node*> nodes_under(Node& root);
   /// Forgets a whole set; its events, by member.
   std::vector<KeptEvent> take(const std::vector<Node*>& set);
-  /// As drop(), of the event at this node.
-  void remove(Node& node);
+  /// Forgets of these sets the events of which that is true.
+  template <class Gone>
+  void remove(const Roots& roots, const Gone& gone);
+  /// The event at this node counts for the peer that carries it, or counts no more.
+  void enter_share(Node& node);
+  void leave_share(Node& node);
   [[nodiscard]] std::string missing(const std::vector<Node*>& set) const;
 
   std::map<Key, Node> nodes_;
+  std::map<PeerId, Share> shares_;
   std::size_t events_ = 0;
   std::size_t bytes_ = 0;
   std::optional<TimePoint> next_;

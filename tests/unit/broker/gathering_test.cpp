@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "common/ids.hpp"
 
@@ -123,7 +124,7 @@ TEST_F(Gather, AHookThatHasGoneCountsNoMore) {
 TEST_F(Gather, WhatOnlyADroppedEventNamedIsWaitedForNoMore) {
   EXPECT_EQ(add("x", {"a", "b"}), Names{});
   EXPECT_EQ(add("a", {"a"}), Names{});
-  gathering_.drop_all_of(PeerId("peer-of-x"));
+  gathering_.drop_all_of({PeerId("peer-of-x")});
   EXPECT_EQ(gathering_.size(), 1U);
   EXPECT_EQ(add("a", {"a"}), Names{"a"}) << "when it is said again";
 }
@@ -138,6 +139,50 @@ TEST_F(Gather, HasBounds) {
   std::get<HookEvent>(large.message.body).record.bytes.assign(Gathering::kMaxBytes, 'x');
   EXPECT_NE(gathering_.add(large, kLimit).refused, "");
   EXPECT_EQ(gathering_.size(), 0U);
+}
+
+TEST_F(Gather, OnePeerCarriesOnlyItsShare) {
+  const auto carried = [](int i, std::size_t names) {
+    KeptEvent kept = event("m" + std::to_string(i), {});
+    kept.from = PeerId("node");
+    for (std::size_t n = 0; n < names; ++n)
+      std::get<HookEvent>(kept.message.body).dependencies.emplace_back(std::to_string(i) + "x" + std::to_string(n));
+    return kept;
+  };
+  EXPECT_NE(gathering_.add(carried(0, Gathering::kMaxNamesOfOne + 1), kLimit).refused, "");
+  for (int i = 0; i < static_cast<int>(Gathering::kMaxEventsOfOne); ++i)
+    EXPECT_EQ(gathering_.add(carried(i, 1), kLimit).refused, "");
+  EXPECT_NE(gathering_.add(carried(1'000, 1), kLimit).refused.find("carries too many already"), std::string::npos);
+  EXPECT_EQ(gathering_.add(carried(0, 1), kLimit).refused, "") << "said again";
+  EXPECT_EQ(add("another", {"one"}), Names{});
+  gathering_.drop_all_of({PeerId("node")});
+  EXPECT_EQ(gathering_.size(), 1U);
+  EXPECT_EQ(gathering_.add(carried(0, Gathering::kMaxNamesOfOne), kLimit).refused, "");
+  EXPECT_NE(gathering_.add(carried(1, 1), kLimit).refused, "");
+}
+
+TEST_F(Gather, PeersThatAreLostCostWhatTheyCarryAndNoMore) {
+  // Each of one large set; the last peer's stays.
+  constexpr int kPeers = 4;
+  std::vector<PeerId> lost;
+  for (int peer = 0; peer <= kPeers; ++peer) {
+    const PeerId id("peer-" + std::to_string(peer));
+    if (peer < kPeers) lost.push_back(id);
+    for (int i = 0; i < (peer < kPeers ? static_cast<int>(Gathering::kMaxEventsOfOne) : 2); ++i) {
+      const std::string name = std::to_string(peer) + "-" + std::to_string(i);
+      KeptEvent kept = event(name, {"hub"});
+      kept.from = id;
+      for (int n = 0; n < 60; ++n)
+        std::get<HookEvent>(kept.message.body).dependencies.emplace_back(name + "x" + std::to_string(n));
+      ASSERT_EQ(gathering_.add(std::move(kept), kLimit).refused, "");
+    }
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  gathering_.drop_all_of(lost);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(10))
+      << "a second, where it is in proportion";
+  EXPECT_EQ(gathering_.size(), 2U);
+  EXPECT_EQ(gathering_.expire(kStart + kLimit).size(), 2U);
 }
 
 TEST_F(Gather, ManyMayAllNameEachOther) {
