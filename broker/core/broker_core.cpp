@@ -39,7 +39,8 @@ BrokerCore::BrokerCore(CoreSettings settings, Journal& journal, TimePoint now, s
       started_(now),
       started_unix_ms_(unix_ms),
       last_turn_(now),
-      next_silence_check_(now) {}
+      next_silence_check_(now),
+      openings_(settings_.own_rounds_in_a_minute) {}
 
 void BrokerCore::recover(TimePoint now, Outbox& out) {
   auto unfinished = journal_.unfinished();
@@ -443,10 +444,23 @@ std::optional<BrokerCore::Place> BrokerCore::begin_from_outside(const Sender& fr
   OpenRound plan = match.group->plan;
   plan.operation = operation_of(event.action);
   if (plan.operation == Operation::restore) plan.order = MemberOrder::detect;  // it tells how dumps go
-  const std::string by = " by " + std::string(to_string(event.action)) + " of member " + member.value;
-  const auto round = open_round(next_own_round(), match.group->group, plan, by, from.now, from.out);
+  const std::string by = " by " + std::string(to_string(event.action)) + " of member " + match.member.value;
+  const auto round = open_own_round(match.group->group, plan, by, from.who, from.now, from.out);
   if (!round) return refused(round.error().detail);
-  return Place{*round, member, false};
+  return Place{*round, match.member, false};
+}
+
+Result<Round*> BrokerCore::open_own_round(const GroupId& group, const OpenRound& plan, const std::string& by,
+                                          const Identity& who, TimePoint now, Outbox& out) {
+  if (!openings_.has_room(who.id, now)) {
+    return fail(ErrorCode::refused, "open a round",
+                "no round can be opened: hooks " + (who.name.empty() ? "" : "of " + who.name + " ") + "have opened " +
+                    std::to_string(openings_.limit()) + " within a minute; try again later");
+  }
+  const RoundId id(settings_.own_rounds + "-" + std::to_string(++own_rounds_));
+  auto round = open_round(id, group, plan, by, now, out);
+  if (round) openings_.count(who.id, now);
+  return round;
 }
 
 void BrokerCore::gather(const Sender& from, const HookEvent& event) {
@@ -466,12 +480,12 @@ void BrokerCore::gather(const Sender& from, const HookEvent& event) {
   }
   auto added = gathering_.add({from.id, from.who, from.message, from.now}, milliseconds(Deadlines().prepare_ms));
   if (!added.refused.empty()) return answer_abort(from, std::move(added.refused));
-  if (!added.set.empty()) return open_gathered(std::move(added.set), from.now, from.out);
+  if (!added.set.empty()) return open_gathered(std::move(added.set), from.who, from.now, from.out);
   const auto left = std::chrono::duration_cast<milliseconds>(added.deadline - from.now).count();
   answer(from, Pending{Phase::prepare, static_cast<std::uint32_t>(std::max<std::int64_t>(left, 0))});
 }
 
-void BrokerCore::open_gathered(std::vector<KeptEvent> set, TimePoint now, Outbox& out) {
+void BrokerCore::open_gathered(std::vector<KeptEvent> set, const Identity& who, TimePoint now, Outbox& out) {
   OpenRound plan;
   plan.lease_ms = std::max(plan.lease_ms, least_lease_ms(settings_.silence));
   std::vector<MemberId> ids;
@@ -488,7 +502,7 @@ void BrokerCore::open_gathered(std::vector<KeptEvent> set, TimePoint now, Outbox
     if (group.empty()) group = kept.message.group;
   }
   if (group.empty()) group = group_of(ids);
-  const auto round = open_round(next_own_round(), group, plan, " by hooks that name each other", now, out);
+  const auto round = open_own_round(group, plan, " by hooks that name each other", who, now, out);
   for (const KeptEvent& kept : set) {
     const Sender from{kept.from, kept.message, now, out, kept.who};
     if (!round) {

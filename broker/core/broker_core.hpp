@@ -13,6 +13,7 @@
 #include "broker/core/directory.hpp"
 #include "broker/core/gathering.hpp"
 #include "broker/core/journal.hpp"
+#include "broker/core/opening_limit.hpp"
 #include "broker/core/outbox.hpp"
 #include "broker/core/permissions.hpp"
 #include "broker/core/round.hpp"
@@ -30,6 +31,7 @@ struct CoreSettings {
   std::size_t kept_members = 4096;         ///< of all of them together: about 1 KiB each
   std::size_t max_peers = 8192;
   std::size_t max_pods = 65'536;           ///< that all agents together may claim
+  std::size_t own_rounds_in_a_minute = 120;  ///< that hooks of one identity may open
   std::string own_rounds = "hook";         ///< how the ids of rounds begin that no client opens; new at each start
 };
 
@@ -102,12 +104,15 @@ class BrokerCore {
   /// A first hook that names those it belongs with; the last one of them opens their round.
   void gather(const Sender& from, const HookEvent& event);
   void take_event(const Sender& from, const HookEvent& event, const Place& place);
-  void open_gathered(std::vector<KeptEvent> set, TimePoint now, Outbox& out);
+  /// `who` has said the last of it.
+  void open_gathered(std::vector<KeptEvent> set, const Identity& who, TimePoint now, Outbox& out);
+  /// open_round() for a hook of `who`'s.
+  [[nodiscard]] Result<Round*> open_own_round(const GroupId& group, const OpenRound& plan, const std::string& by,
+                                              const Identity& who, TimePoint now, Outbox& out);
   /// Opens a round, or tells why it can't be. `by`: who has, for the log.
   [[nodiscard]] Result<Round*> open_round(const RoundId& id, const GroupId& group, const OpenRound& plan,
                                           const std::string& by, TimePoint now, Outbox& out);
   [[nodiscard]] std::optional<std::string> why_not_open(const GroupId& group, const OpenRound& plan);
-  [[nodiscard]] RoundId next_own_round() { return RoundId(settings_.own_rounds + "-" + std::to_string(++own_rounds_)); }
   /// Answers a hook that no round has: it fails.
   void answer_abort(const Sender& from, std::string reason);
   /// Begins to keep a round in step.
@@ -162,6 +167,7 @@ class BrokerCore {
   std::uint64_t own_rounds_ = 0;             ///< opened by hooks, so far
   std::map<std::string, TimePoint> told_;    ///< lines about who was turned away, and when
   std::map<RoundId, std::unique_ptr<Round>> rounds_;
+  OpeningLimit openings_;
   std::deque<RoundId> order_;                ///< oldest first
   std::size_t members_ = 0;                  ///< of all rounds in `rounds_`
   std::vector<Round*> live_;
