@@ -262,12 +262,12 @@ std::optional<Message> BrokerCore::past_verdict(const RoundId& id) const {
   return Message{id, {}, {}, 0, release};
 }
 
-void BrokerCore::lose_peer(const PeerId& id, const std::string& why, TimePoint now, Outbox& out) {
 void BrokerCore::lose_peers(const std::vector<PeerId>& ids, const std::string& why, TimePoint now, Outbox& out) {
   gathering_.drop_all_of(ids);
   for (const PeerId& id : ids) lose_peer(id, why, now, out);
 }
 
+void BrokerCore::lose_peer(const PeerId& id, const std::string& why, TimePoint now, Outbox& out) {
   const Peer* peer = directory_.find(id);
   if (peer == nullptr) return;
   const std::string name = peer->hello.name;
@@ -313,11 +313,22 @@ void BrokerCore::with_member(const Sender& from, const Place& place, const Use& 
 }
 
 void BrokerCore::on(const Sender& from, const HookEvent& event) {
+  const bool knows_none = from.message.round.empty();
+  const bool is_first = phase_of(event.action) == Phase::prepare;
+  if (knows_none && !event.in_doubt && answer_of_former(from, event)) return;
   Place place = place_of(from.message, &event);
-  if (place.round == nullptr && !place.doubt && from.message.round.empty() && phase_of(event.action) == Phase::prepare) {
+  if (place.round == nullptr && !place.doubt && knows_none && is_first) {
     const auto begun = begin_from_outside(from, event);
     if (!begun) return;
     place = *begun;
+  }
+  // It was kept before there was this round.
+  if (place.round != nullptr && knows_none && is_first) (void)gathering_.drop(from.message.member, from.id);
+  if (place.round != nullptr && knows_none && !is_first && place.round->awaits(place.member)) {
+    // Its first hook was let go by another round, of which nobody knows any more. This one goes on without it.
+    return answer_abort(from, "round " + place.round->id().value + " does not know its CRIU (" +
+                                  std::string(to_string(event.action)) +
+                                  " without the hook before it); the round that it was in is over");
   }
   take_event(from, event, place);
 }
@@ -412,6 +423,20 @@ Result<Round*> BrokerCore::open_round(const RoundId& id, const GroupId& group, c
 
 // --- rounds started from outside ------------------------------------------------------------------------------------
 
+bool BrokerCore::answer_of_former(const Sender& from, const HookEvent& event) {
+  for (auto id = order_.rbegin(); id != order_.rend(); ++id) {
+    const Round& former = *find(*id);
+    const auto member = former.over() ? former.member_of_criu(event) : std::nullopt;
+    if (!member) continue;
+    Message end = former.over_message();  // it has not heard it yet, and does not know that it means it
+    end.member = *member;
+    end.sequence = from.message.sequence;
+    from.out.send(from.id, std::move(end));
+    return true;
+  }
+  return false;
+}
+
 std::optional<BrokerCore::Place> BrokerCore::begin_from_outside(const Sender& from, const HookEvent& event) {
   const StandingGroups::Match match = standing_.find(from.message, event);
   const auto refused = [&](const std::string& reason) {
@@ -426,16 +451,6 @@ std::optional<BrokerCore::Place> BrokerCore::begin_from_outside(const Sender& fr
   // What a node's key says of another node's pods has been looked at; here it has to say whose pod this is.
   if (from.who.access == Access::agent && event.pod.boot_id.empty()) {
     return refused(from.who.name + " may open a round only for a pod of its own node, and tells none");
-  }
-  const MemberId& member = match.group != nullptr ? match.member : from.message.member;
-  for (auto id = order_.rbegin(); id != order_.rend(); ++id) {
-    const Round& former = *find(*id);
-    if (!former.over() || !former.is_of(member, event)) continue;
-    Message end = former.over_message();  // it has not heard it yet, and does not know that it means it
-    end.member = member;
-    end.sequence = from.message.sequence;
-    from.out.send(from.id, std::move(end));
-    return std::nullopt;
   }
   if (match.group == nullptr) {
     gather(from, event);

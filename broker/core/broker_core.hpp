@@ -98,6 +98,8 @@ class BrokerCore {
   template <class Other>
   void on(const Sender& from, const Other&);  ///< what only a broker may say
 
+  /// A hook that knows no round, of a CRIU whose round is over: it is told so, and belongs to none that lives.
+  [[nodiscard]] bool answer_of_former(const Sender& from, const HookEvent& event);
   /// A member's first hook, and no live round waits for it: where it may open one, it does. Nothing when it has been
   /// answered here.
   [[nodiscard]] std::optional<Place> begin_from_outside(const Sender& from, const HookEvent& event);
@@ -137,6 +139,7 @@ class BrokerCore {
   void notice_standstill(TimePoint now, Outbox& out);
   void answer_status(const Sender& from, const Round& round);
   void lose_peer(const PeerId& id, const std::string& why, TimePoint now, Outbox& out);
+  void lose_peers(const std::vector<PeerId>& ids, const std::string& why, TimePoint now, Outbox& out);
   void release_ended(const Sender& from, const std::vector<RoundId>& held);
   /// The round that a message is about: by its id, else the group's live one, else the one live round with that
   /// member, container or pod. `event`: where it is a hook's.
@@ -144,7 +147,6 @@ class BrokerCore {
   [[nodiscard]] Round* find(const RoundId& id);
   [[nodiscard]] Round* newest_of(const GroupId& group);
   /// The round and the member that an agent's message is about; tells the agent when there is none.
-  void lose_peers(const std::vector<PeerId>& ids, const std::string& why, TimePoint now, Outbox& out);
   template <class Use>
   void with_member(const Sender& from, const Place& place, const Use& use);
   /// To be called after anything that may have changed a round: counts and archives its end, and schedules its status.
@@ -165,9 +167,9 @@ class BrokerCore {
   StandingGroups standing_;
   Gathering gathering_;
   std::uint64_t own_rounds_ = 0;             ///< opened by hooks, so far
+  OpeningLimit openings_;
   std::map<std::string, TimePoint> told_;    ///< lines about who was turned away, and when
   std::map<RoundId, std::unique_ptr<Round>> rounds_;
-  OpeningLimit openings_;
   std::deque<RoundId> order_;                ///< oldest first
   std::size_t members_ = 0;                  ///< of all rounds in `rounds_`
   std::vector<Round*> live_;

@@ -395,10 +395,14 @@ std::optional<std::string> Round::stranger(Member& member, const HookEvent& even
            std::string(to_string(plan_.operation));
   }
   if (event.criu_pid == 0) return std::nullopt;
-  // A round that this broker has found decided learns it from whoever comes first, be that after its end.
+  // A round that this broker has found decided learns it from whoever comes first, be that after its end; any other one
+  // from nobody's but the first hook.
+  const bool tells = taken_over_ || has_come(member) || phase_of(event.action) == Phase::prepare;
+  if (member.criu_pid == 0 && !tells) return std::nullopt;
   if (member.criu_pid == 0 && (!over() || event.in_doubt)) {
     member.criu_pid = event.criu_pid;
     member.criu_start = event.criu_start;
+    member.criu_boot = event.pod.boot_id;
   }
   if (member.criu_pid == event.criu_pid && member.criu_start == event.criu_start) return std::nullopt;
   return "CRIU process " + std::to_string(event.criu_pid) + " came, this round is that of process " +
@@ -736,13 +740,20 @@ std::optional<MemberId> Round::member_of_pod(const std::string& pod_uid) const {
   return found;
 }
 
-bool Round::is_of(const MemberId& id, const HookEvent& event) const {
+std::optional<MemberId> Round::member_of_criu(const HookEvent& event) const {
+  // network-unlock is of either operation.
+  const bool fits = event.action == HookAction::network_unlock || operation_of(event.action) == plan_.operation;
+  if (event.criu_pid == 0 || !fits) return std::nullopt;
+  const auto own = std::ranges::find_if(members_, [&](const Member& member) {
+    return member.criu_pid == event.criu_pid && member.criu_start == event.criu_start &&
+           member.criu_boot == event.pod.boot_id;
+  });
+  return own == members_.end() ? std::nullopt : std::optional(own->plan.id);
+}
+
+bool Round::awaits(const MemberId& id) const {
   const auto at = index_.find(id);
-  if (at == index_.end() || event.criu_pid == 0 || operation_of(event.action) != plan_.operation) return false;
-  const Member& member = members_[at->second];
-  const std::string& boot_id = member.plan.pod.boot_id;  // before a restore has got so far, nobody's
-  return member.criu_pid == event.criu_pid && member.criu_start == event.criu_start &&
-         (boot_id.empty() || boot_id == event.pod.boot_id);
+  return at != index_.end() && !taken_over_ && !has_come(members_[at->second]);
 }
 
 RoundStatus Round::status() const {

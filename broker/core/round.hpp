@@ -83,8 +83,10 @@ class Round {
   [[nodiscard]] std::optional<MemberId> member_of_container(const std::string& container) const;
   /// The member that is named by its pod alone; none where it is not exactly one.
   [[nodiscard]] std::optional<MemberId> member_of_pod(const std::string& pod_uid) const;
-  /// The event is of this operation, and comes from the CRIU whose hooks the member's are.
-  [[nodiscard]] bool is_of(const MemberId& member, const HookEvent& event) const;
+  /// The member whose CRIU the event comes from.
+  [[nodiscard]] std::optional<MemberId> member_of_criu(const HookEvent& event) const;
+  /// No hook of the member has come, so that none but its first can.
+  [[nodiscard]] bool awaits(const MemberId& member) const;
   [[nodiscard]] RoundStatus status() const;
   [[nodiscard]] RoundSummary summary() const;
   /// The Release that tells that the round is over.
@@ -114,15 +116,16 @@ class Round {
     RoundId images_round;       ///< restore: the round of the record that the images folder held
     std::int32_t criu_pid = 0;  ///< the process whose hooks these are, as its first one told
     std::uint64_t criu_start = 0;
+    std::string criu_boot;  ///< of the machine that it runs on
     CriuOutcome criu = CriuOutcome::running;
     std::string detail;
     std::vector<CommandResult> commands;
     std::array<bool, kCommandMoments> commands_told{};
     bool early = false;            ///< serial: others of its pod had not come when it came to its vote
+    bool left_early = false;       ///< serial: its CRIU has come to network-unlock after its early go
     bool wants_companion = false;  ///< restore: its record counts only beside another one, which has not come
     TimePoint seen;                ///< when its hook, or the end of its CRIU, was last heard of
   };
-    bool left_early = false;       ///< serial: its CRIU has come to network-unlock after its early go
 
   [[nodiscard]] Phase phase() const { return phases_of(plan_.operation)[phase_index_]; }
   [[nodiscard]] std::size_t index_of(Phase phase) const;
@@ -180,10 +183,10 @@ class Round {
   [[nodiscard]] std::optional<TimePoint> detection() const;
   void become_serial(TimePoint now, Outbox& out);
   [[nodiscard]] bool has_come(const Member& member) const { return member.times.front().arrived_us >= 0; }
+  [[nodiscard]] bool all_have_come() const;
   [[nodiscard]] bool each_pod_is_ready(std::size_t at) const;
   [[nodiscard]] bool all_are_ready(std::size_t at) const;
   [[nodiscard]] bool went_early(const Member& member) const;
-  [[nodiscard]] bool all_have_come() const;
   /// Somebody of its pod has not come yet.
   [[nodiscard]] bool awaits_others(const Member& member) const;
   /// It has come when the barrier of this phase was open already.

@@ -29,15 +29,18 @@ StandingGroups::Match one_of(const Candidates& candidates, const std::string& by
 }  // namespace
 
 StandingGroups::Match StandingGroups::find(const Message& names, const HookEvent& event) const {
-  Candidates candidates;
+  Candidates all;
   for (const StandingGroup& group : groups_) {
     if (!names.group.empty() && group.group != names.group) continue;
-    for (const RoundMember& member : group.plan.members) {
-      if (names.member.empty() || member.id == names.member) candidates.emplace_back(&group, &member);
-    }
+    for (const RoundMember& member : group.plan.members) all.emplace_back(&group, &member);
   }
+  Candidates candidates =
+      those(all, [&](const RoundMember& member) { return names.member.empty() || member.id == names.member; });
+  // An id out of a configuration that is not lockstep's own need not be one of the file's.
+  const bool named = !names.member.empty() && (!candidates.empty() || event.dependencies.empty());
+  if (!named) candidates = std::move(all);
   if (candidates.empty()) return {};
-  if (!names.member.empty() && candidates.size() == 1) return one_of(candidates, {});
+  if (named && candidates.size() == 1) return one_of(candidates, {});
   // An id is as long as it is; the file may say only its beginning.
   const auto by_container = those(candidates, [&](const RoundMember& member) {
     return !member.container.empty() && event.container.starts_with(member.container);
@@ -47,7 +50,7 @@ StandingGroups::Match StandingGroups::find(const Message& names, const HookEvent
     return member.container.empty() && !member.pod_uid.empty() && member.pod_uid == event.pod_uid;
   });
   if (!by_pod.empty()) return one_of(by_pod, "a container of pod " + event.pod_uid);
-  return names.member.empty() ? Match{} : one_of(candidates, "member " + names.member.value);
+  return !named ? Match{} : one_of(candidates, "member " + names.member.value);
 }
 
 }  // namespace lockstep::broker

@@ -26,7 +26,8 @@ class StandingGroups {
     MemberId member;
     std::string doubt;  ///< without a group: why it could be two; empty where it is none
   };
-  /// Which member a hook is: by what `names`, its envelope, says, else by container, else by pod.
+  /// Which member a hook is: by what `names`, its envelope, says, else by container, else by pod. An id of a hook that
+  /// has dependencies counts only where it is some member's.
   [[nodiscard]] Match find(const Message& names, const HookEvent& event) const;
   [[nodiscard]] std::size_t size() const { return groups_.size(); }
 

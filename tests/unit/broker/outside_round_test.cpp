@@ -172,6 +172,83 @@ TEST_F(Outside, ATryAfterAnAbortOpensANewRound) {
   EXPECT_EQ(newest().state, RoundState::open);
 }
 
+TEST_F(Outside, ALateHookOfAnAbortedRoundLeavesTheNextOneAlone) {
+  for (int i = 1; i <= 3; ++i) arrive(i, come(HookAction::pre_dump, i));
+  for (int i = 1; i <= 3; ++i) (void)ready(i, Phase::prepare);
+  (void)rig_.say(agent(1), Message{{}, {}, {}, 1, CriuGone{101, 5}});
+  ASSERT_EQ(newest().state, RoundState::aborted);
+  const std::string end = newest().reason;
+  (void)rig_.say(agent(1), come(HookAction::pre_dump, 1, 1000));
+  ASSERT_EQ(newest().id, RoundId("hook-x-2"));
+  // m2's CRIU was let go by the first round, and does not know it.
+  for (const HookAction action : {HookAction::network_lock, HookAction::network_unlock}) {
+    const Actions late = rig_.say(agent(2), come(action, 2));
+    EXPECT_EQ(reason_for(late, 2), end) << to_string(action);
+    ASSERT_EQ(late.sent_to(agent(2)).size(), 1U);
+    EXPECT_EQ(late.sent_to(agent(2))[0].round, RoundId("hook-x-1"));
+    EXPECT_EQ(late.sent_to(agent(2))[0].member, member(2));
+    EXPECT_EQ(late.sent_to(agent(2))[0].sequence, 9U);
+  }
+  EXPECT_EQ(newest().state, RoundState::open) << newest().reason;
+  EXPECT_EQ(rig_.say(agent(2), come(HookAction::pre_dump, 2, 1000)).lines().back(), "a2 < Order prepare m2");
+}
+
+TEST_F(Outside, TheSameProcessOfAnotherBootIsAnotherOne) {
+  (void)rig_.say(agent(1), come(HookAction::pre_dump, 1));
+  (void)rig_.say(kClient, Message{newest().id, {}, {}, 3, AbortRound{}});
+  Message event = come(HookAction::pre_dump, 1);
+  std::get<HookEvent>(event.body).pod.boot_id = "boot-2";
+  (void)rig_.say(agent(1), event);
+  EXPECT_EQ(newest().id, RoundId("hook-x-2"));
+}
+
+TEST_F(Outside, ACriuWhoseFirstHookDidNotComeIsTakenIntoNoRound) {
+  (void)rig_.say(agent(1), come(HookAction::pre_dump, 1));
+  // Of a round that a former broker had.
+  for (const HookAction action : {HookAction::network_lock, HookAction::post_dump, HookAction::network_unlock}) {
+    EXPECT_NE(reason_for(rig_.say(agent(2), come(action, 2, 7)), 2).find("does not know its CRIU"), std::string::npos);
+  }
+  EXPECT_EQ(newest().state, RoundState::open) << newest().reason;
+  EXPECT_EQ(rig_.say(agent(2), come(HookAction::pre_dump, 2)).lines().back(), "a2 < Order prepare m2");
+  // Who names the round means it.
+  Message named = come(HookAction::network_lock, 3);
+  named.round = newest().id;
+  (void)rig_.say(agent(3), named);
+  EXPECT_EQ(newest().state, RoundState::aborted);
+}
+
+TEST_F(Outside, OneIdentityOpensOnlySoManyInAMinute) {
+  Rig rig{CoreSettings{.name = "broker-1", .own_rounds_in_a_minute = 2, .own_rounds = "hook-x"}};
+  rig.core().set_standing_groups(shop());
+  rig.everybody_says_hello(3);
+  for (int i = 0; i < 4; ++i) {
+    const Actions actions = rig.say(agent(1), come(HookAction::pre_dump, 1, i));
+    EXPECT_EQ(reason_for(actions, 1).find("have opened 2 within a minute; try again later") != std::string::npos,
+              i >= 2);
+    const auto rounds = rig.broker().rounds;
+    (void)rig.say(kClient, Message{rounds[0].id, {}, {}, 3, AbortRound{}});
+    (void)rig.pass(milliseconds(1'000), 3);
+  }
+  EXPECT_EQ(rig.broker().counters.rounds_opened, 2U);
+  Message alone = come(HookAction::pre_dump, 2, 9);
+  alone.member = MemberId("alone");
+  std::get<HookEvent>(alone.body).container.clear();
+  std::get<HookEvent>(alone.body).dependencies = {MemberId("alone")};
+  EXPECT_NE(reason_for(rig.say(agent(2), alone), 2).find("within a minute"), std::string::npos);
+  Outbox out;
+  const Identity other{Access::everything, "key-2", "key other", {}, {}};
+  (void)rig.core().on_message(PeerId("k2"), Message{{}, {}, {}, 1, Hello{Role::agent, "k2", "boot-2", {}, true, {}}},
+                              rig.now(), out, other);
+  Message mine = come(HookAction::pre_dump, 1, 50);
+  std::get<HookEvent>(mine.body).pod.boot_id = "boot-2";
+  (void)rig.core().on_message(PeerId("k2"), mine, rig.now(), out, other);
+  EXPECT_EQ(rig.broker().counters.rounds_opened, 3U) << "each identity counts for itself";
+  (void)rig.say(kClient, Message{rig.broker().rounds[0].id, {}, {}, 3, AbortRound{}});
+  (void)rig.pass(milliseconds(58'000), 3);
+  (void)rig.say(agent(1), come(HookAction::pre_dump, 1, 60));
+  EXPECT_EQ(rig.broker().counters.rounds_opened, 4U) << "a minute later it may again";
+}
+
 TEST_F(Outside, NoLaterHookOpensOne) {
   for (const HookAction action : {HookAction::network_lock, HookAction::post_dump, HookAction::network_unlock,
                                   HookAction::setup_namespaces, HookAction::post_restore}) {
@@ -332,6 +409,42 @@ TEST_F(Gathered, WhatLockstepKnowsByItselfGoesFirst) {
   std::get<HookEvent>(event.body).container = "c1-0123456789ab";
   EXPECT_EQ(other.say(agent(1), event).lines().back(), "a1 < Order prepare m1")
       << "the client's round names its container";
+}
+
+TEST_F(Gathered, AContainersNameGoesBeforeAnIdThatNoGroupHas) {
+  rig_.core().set_standing_groups(shop());
+  Message event = naming(HookAction::pre_dump, 2, {5});
+  event.member = MemberId("id-of-another-kind");
+  std::get<HookEvent>(event.body).container = "c2-0123456789ab";
+  EXPECT_EQ(rig_.say(agent(2), event).lines().back(), "a2 < Order prepare m2");
+  EXPECT_EQ(newest().group, kGroup);
+}
+
+TEST_F(Gathered, WhatIsInARoundIsKeptNoMore) {
+  for (const bool by_client : {true, false}) {
+    Rig rig;
+    rig.everybody_says_hello(2);
+    Message event = naming(HookAction::pre_dump, 1, {5});
+    std::get<HookEvent>(event.body).container = "c1-0123456789ab";
+    EXPECT_EQ(rig.say(agent(1), event).lines(), Lines{"a1 < Pending prepare m1"});
+    StandingGroup group{kGroup, plan(Operation::dump, 2)};
+    if (by_client) {
+      (void)rig.open(group.plan);
+    } else {
+      rig.core().set_standing_groups(StandingGroups({group}));
+    }
+    EXPECT_EQ(rig.say(agent(1), event).lines().back(), "a1 < Order prepare m1");
+    (void)rig.say(agent(1),
+                  Message{rig.broker().rounds[0].id, {}, member(1), 8, Ready{Phase::prepare, true, {}, {}, {}}});
+    Message second = event;
+    second.member = member(2);
+    std::get<HookEvent>(second.body) = hook(HookAction::pre_dump, 2);
+    (void)rig.say(agent(2), second);
+    (void)rig.say(agent(2),
+                  Message{rig.broker().rounds[0].id, {}, member(2), 8, Ready{Phase::prepare, true, {}, {}, {}}});
+    const Actions later = rig.pass(milliseconds(10'500), 2);
+    EXPECT_EQ(later.log().find("is sent back"), std::string::npos) << later.log();
+  }
 }
 
 TEST_F(Gathered, WithoutAnIdOfItsOwnItIsRefused) {

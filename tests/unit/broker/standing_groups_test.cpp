@@ -34,6 +34,7 @@ struct Row {
   std::string container;
   const char* pod_uid;
   const char* found;  ///< "group/member", or the doubt, or ""
+  bool depends = false;
 };
 
 void PrintTo(const Row& row, std::ostream* out) { *out << row.name; }
@@ -45,6 +46,7 @@ TEST_P(Who, IsFoundOrNot) {
   HookEvent event;
   event.container = row.container;
   event.pod_uid = row.pod_uid;
+  if (row.depends) event.dependencies.emplace_back("other");
   const StandingGroups standing = groups();
   const auto match = standing.find(Message{{}, GroupId(row.group), MemberId(row.member), 1, event}, event);
   EXPECT_EQ(match.group != nullptr ? match.group->group.value + "/" + match.member.value : match.doubt, row.found);
@@ -68,7 +70,10 @@ INSTANTIATE_TEST_SUITE_P(
         Row{"Pod", "", "", std::string(64, 'd'), kPod, "shop/queue"},
         Row{"PodOfTwo", "", "", "", "pod-of-two",
             "a container of pod pod-of-two could be twin-1 of group bank, or twin-2 of group bank"},
-        Row{"NothingAtAll", "", "", "", "", ""}),
+        Row{"ForeignIdAndContainer", "", "nobody", kWeb, "", "shop/web", true},
+        Row{"ForeignIdAndPod", "", "nobody", "", kPod, "shop/queue", true},
+        Row{"ForeignIdThatIsAMembers", "", "ledger", kWeb, "", "bank/ledger", true},
+        Row{"ForeignIdAndNothingElse", "", "nobody", "", "", "", true}, Row{"NothingAtAll", "", "", "", "", ""}),
     [](const auto& each) { return std::string(each.param.name); });
 
 }  // namespace
