@@ -215,6 +215,8 @@ TEST_F(Outside, ACriuWhoseFirstHookDidNotComeIsTakenIntoNoRound) {
   named.round = newest().id;
   (void)rig_.say(agent(3), named);
   EXPECT_EQ(newest().state, RoundState::aborted);
+  (void)rig_.say(agent(3), come(HookAction::pre_dump, 3));
+  EXPECT_EQ(newest().id, RoundId("hook-x-2")) << "that one was never this round's";
 }
 
 TEST_F(Outside, OneIdentityOpensOnlySoManyInAMinute) {
