@@ -25,7 +25,7 @@ std::string the_member(const ReadyMember& ready) { return "member \"" + ready.me
 Result<void> sync_images(const std::vector<ReadyMember>& members) {
   std::set<dev_t> done;
   for (const ReadyMember& ready : members) {
-    if (!ready.node.empty()) continue;
+    if (ready.is_remote()) continue;
     const std::string& images = ready.archive.empty() ? ready.images : ready.archive;
     const Fd file(::open(images.c_str(), O_RDONLY | O_CLOEXEC));
     struct stat info {};
@@ -57,8 +57,7 @@ void check_running(const std::vector<ReadyMember>& members, Report& report) {
 
 /// The broker's word is missing, but the hooks may have had it: a record has its final name only in a committed round.
 void tell_from_records(const std::vector<ReadyMember>& members, Report& report) {
-  const auto is_remote = [](const ReadyMember& ready) { return !ready.node.empty(); };
-  if (std::ranges::any_of(members, is_remote)) {
+  if (std::ranges::any_of(members, &ReadyMember::is_remote)) {
     return report.notes.push_back("the records that would tell are in the archives on the members' nodes: copy them here, "
                                   "and `lockstep verify` says whether the checkpoint is whole");
   }

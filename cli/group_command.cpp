@@ -91,12 +91,10 @@ RoundPlan make_plan(Operation operation, const GroupOptions& options, const Grou
   return plan;
 }
 
-bool is_remote(const ReadyMember& ready) { return !ready.node.empty(); }
-
 /// A committed checkpoint has to be one consistent cut; that is looked up in the images, not believed.
 void prove(const Preflight& preflight, Report& report) {
   if (verdict_of(report) != RoundVerdict::committed) return;
-  if (std::ranges::any_of(preflight.members, is_remote)) {
+  if (std::ranges::any_of(preflight.members, &ReadyMember::is_remote)) {
     report.notes.push_back(
         "not proved to be one consistent cut: the archives are on the members' nodes; copy them here, "
         "and `lockstep verify` proves it");
@@ -137,7 +135,7 @@ RoundPatience patience_with(const Preflight& preflight) {
   constexpr milliseconds kArchive{3'600'000};
   RoundPatience patience;
   const bool exports = std::ranges::any_of(preflight.members, [](const auto& ready) { return !ready.archive.empty(); });
-  const bool remote = std::ranges::any_of(preflight.members, is_remote);
+  const bool remote = std::ranges::any_of(preflight.members, &ReadyMember::is_remote);
   if (exports || remote) patience.archive = kArchive;
   return patience;
 }

@@ -42,6 +42,9 @@ struct ReadyMember {
   std::optional<Record> record;         ///< restore: out of the images folder
   std::vector<Finding> findings;        ///< dump: what was seen of its runtime, and in its tree (tree_check.hpp)
   std::vector<std::string> more_options;  ///< for the driver's command, beside the user's: what the tree turned out to need
+
+  /// Its processes, images and log are on another machine.
+  [[nodiscard]] bool is_remote() const { return !node.empty(); }
 };
 
 /// What is the same for all members of this machine.
