@@ -42,8 +42,11 @@ PodmanCluster::~PodmanCluster() {
 }
 
 std::filesystem::path PodmanCluster::make_criu(const std::string& preload) const {
-  if (preload.empty()) return std::filesystem::path(criu_path()).parent_path();
-  make_script(dir() / "criu/criu", "LD_PRELOAD=" + preload + " exec " + criu_path() + " \"$@\"\n");
+  // Podman and runc let nothing of a test's environment through to CRIU and its hooks; /etc/lockstep/hook.conf is the
+  // machine's. A script in the hook's place would cost more time than the hook, and a member is frozen meanwhile.
+  std::string script = "export LOCKSTEP_SOCKET_DIR=" + (dir() / "run").string() + "\n";
+  if (!preload.empty()) script += "export LD_PRELOAD=" + preload + "\n";
+  make_script(dir() / "criu/criu", script + "exec " + criu_path() + " \"$@\"\n");
   return dir() / "criu";
 }
 
@@ -110,12 +113,9 @@ void PodmanCluster::start_agent(std::size_t index) const {
 }
 
 void PodmanCluster::set_up_hook() const {
-  // The hook's environment is Podman's, which lets nothing of ours through; /etc/lockstep/hook.conf is the machine's.
-  const std::filesystem::path hook = dir() / "bin/lockstep-hook";
-  make_script(hook,
-              "export LOCKSTEP_SOCKET_DIR=" + (dir() / "run").string() + "\nexec " + program("lockstep-hook") + "\n");
   // runc would read the file below /, which is the machine's; the containers name ours instead.
-  const CommandResult setup = lockstep({"setup", "--runtime", "runc", "--root", machine_root(), "--hook", hook});
+  const CommandResult setup =
+      lockstep({"setup", "--runtime", "runc", "--root", machine_root(), "--hook", program("lockstep-hook")});
   if (setup.exit_code != 0) throw std::runtime_error("lockstep setup: " + setup.err);
 }
 
