@@ -7,10 +7,6 @@
 namespace lockstep::cli {
 namespace {
 
-constexpr std::size_t kLock = 1;  // of kDumpPhases; nothing is frozen at prepare
-constexpr std::size_t kCommit = 2;
-constexpr std::size_t kUnlock = 3;
-
 /// One barrier, in microseconds of the hooks' clock.
 struct Barrier {
   std::int64_t last_forked = 0;   ///< the last CRIU has come
@@ -81,8 +77,8 @@ Share share_of(const Barrier& barrier, const HookTimes& hook, std::size_t place)
 std::vector<std::size_t> known_places(const RoundStatus& status, const std::vector<FrozenSources>& sources) {
   if (status.serial) return {};  // one waits for another there, and not for all
   // Of tasks that are killed nobody waits at the last one.
-  std::vector<std::size_t> places{kLock, kCommit};
-  if (status.leave_running) places.push_back(kUnlock);
+  std::vector<std::size_t> places{kLock, kCommit};  // nothing is frozen at prepare
+  if (status.leave_running) places.push_back(kFinal);
   for (const std::size_t place : places) {
     for (std::size_t i = 0; i < sources.size(); ++i) {
       if (!is_known(status.members[i].phases[place], sources[i].hooks[place])) return {};

@@ -1,7 +1,5 @@
 #include "cli/hook_log.hpp"
 
-#include <algorithm>
-
 #include "cli/files.hpp"
 
 namespace lockstep::cli {
@@ -10,15 +8,6 @@ namespace {
 /// Runtimes have CRIU log everything.
 constexpr std::size_t kMaxLog = std::size_t{64} << 20;
 
-/// network-unlock stands for the last barrier of either operation.
-std::size_t place_of(HookAction action) {
-  return std::min(static_cast<std::size_t>(phase_of(action)), kPhasesPerRound - 1);
-}
-
-bool belongs_to(HookAction action, Operation operation) {
-  return action == HookAction::network_unlock || operation_of(action) == operation;
-}
-
 }  // namespace
 
 HookLog parse_hook_log(std::string_view log, Operation operation) {
@@ -26,7 +15,7 @@ HookLog parse_hook_log(std::string_view log, Operation operation) {
   while (!log.empty()) {
     const std::size_t end = log.find('\n');
     const auto times = parse_log_line(log.substr(0, end));
-    if (times && belongs_to(times->action, operation)) found[place_of(times->action)] = times;
+    if (times && belongs_to(times->action, operation)) found[place_of(phase_of(times->action))] = times;
     log.remove_prefix(end == std::string_view::npos ? log.size() : end + 1);
   }
   return found;

@@ -116,7 +116,6 @@ Phase phase_of(HookAction action) {
     case HookAction::setup_namespaces: return Phase::lock;
     case HookAction::post_dump:
     case HookAction::post_restore: return Phase::commit;
-    // CRIU runs network-unlock at the end of both operations; the round knows whether that is a resume.
     case HookAction::network_unlock: return Phase::unlock;
   }
   return Phase::prepare;
@@ -129,6 +128,10 @@ Operation operation_of(HookAction action) {
     case HookAction::post_restore: return Operation::restore;
     default: return Operation::dump;
   }
+}
+
+bool belongs_to(HookAction action, Operation operation) {
+  return action == HookAction::network_unlock || operation_of(action) == operation;
 }
 
 }  // namespace lockstep

@@ -37,6 +37,15 @@ inline constexpr std::array<Phase, kPhasesPerRound> kRestorePhases{Phase::prepar
   return operation == Operation::dump ? kDumpPhases : kRestorePhases;
 }
 
+/// Places in phases_of(), of either operation.
+inline constexpr std::size_t kPrepare = 0;
+inline constexpr std::size_t kLock = 1;
+inline constexpr std::size_t kCommit = 2;
+inline constexpr std::size_t kFinal = 3;  ///< unlock, or resume
+[[nodiscard]] constexpr std::size_t place_of(Phase phase) {
+  return phase == Phase::resume ? kFinal : static_cast<std::size_t>(phase);
+}
+
 /// CRIU's action-script actions (criu/include/action-scripts.h) that lockstep acts on; the others pass at once.
 enum class HookAction : std::uint8_t {
   pre_dump, network_lock, post_dump, network_unlock, pre_restore, setup_namespaces, post_restore,
@@ -540,8 +549,10 @@ inline constexpr std::string_view kMemberFile = "lockstep.member";
 [[nodiscard]] std::string_view type_name(const Body& body);
 /// CRIU's own name for an action ("network-lock"); nothing for an action that lockstep lets pass.
 [[nodiscard]] std::optional<HookAction> hook_action_from(std::string_view criu_name);
-/// The barrier that an action belongs to.
+/// The barrier that an action belongs to: network-unlock, which CRIU runs at the end of either operation, to unlock.
 [[nodiscard]] Phase phase_of(HookAction action);
 [[nodiscard]] Operation operation_of(HookAction action);
+/// Whether CRIU runs it in such an operation: network-unlock in either.
+[[nodiscard]] bool belongs_to(HookAction action, Operation operation);
 
 }  // namespace lockstep

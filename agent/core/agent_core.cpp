@@ -15,12 +15,6 @@ constexpr std::size_t kMostRoundsListed = 1024;
 /// A pod may have a thousand conflicts; the first ones say enough.
 constexpr std::size_t kLongestReason = 2000;
 
-/// network-unlock is the last barrier of either operation, whatever its phase is called there.
-bool same_barrier(HookAction action, Phase phase) {
-  const Phase waited_for = phase_of(action);
-  return waited_for == phase || (waited_for == Phase::unlock && phase == Phase::resume);
-}
-
 Holder holder_of(const Message& message) { return {message.round, message.member}; }
 
 std::string text(milliseconds duration) { return std::to_string(duration.count()) + " ms"; }
@@ -242,7 +236,7 @@ void AgentCore::on_release(const Message& message, const Release& release, TimeP
     const bool for_all = message.member.empty() && message.sequence == 0;
     const bool told = !message.round.empty() && event.round == message.round &&
                       (for_all || (!message.member.empty() && event.member == message.member));
-    const bool concerns = release.over || same_barrier(hook->second.action, release.phase);
+    const bool concerns = release.over || place_of(phase_of(hook->second.action)) == place_of(release.phase);
     if ((asked || told) && concerns) answer(hook, release.verdict, release.reason, out);
     hook = next;
   }

@@ -110,7 +110,7 @@ void Round::on_hook_event(const MemberId& id, const HookEvent& event, const Peer
   member.relay = from;
   member.seen = now;
   if (event.root_pid != 0) member.root_pid = event.root_pid;
-  const std::size_t at = index_of(phase_of(event.action));
+  const std::size_t at = place_of(phase_of(event.action));
   if (at == kFinal && went_early(member)) {
     member.left_early = true;
     return release_alone(member, at, from, sequence, now, out);
@@ -160,7 +160,7 @@ void Round::on_ready(const MemberId& id, const Ready& ready, const PeerId& from,
   if (!ready.ok && state_ == RoundState::open) {
     return abort(std::string(to_string(ready.phase)) + " refused: " + ready.reason, id, now, out);
   }
-  const std::size_t at = index_of(ready.phase);
+  const std::size_t at = place_of(ready.phase);
   // An agent cannot be ahead of the barrier, nor of its member's hook: not an answer to an order of ours. Only the last
   // share of a lock may be given back unasked.
   if (at > phase_index_ || (at != kFinal && member.times[at].arrived_us < 0)) return;
@@ -197,7 +197,7 @@ void Round::take_tables(Member& member, const Ready& ready) {
 
 void Round::on_hook_gone(const MemberId& id, const HookGone& gone, const PeerId& from, TimePoint now, Outbox& out) {
   const Member& member = *find(id);
-  const std::size_t at = index_of(phase_of(gone.action));
+  const std::size_t at = place_of(phase_of(gone.action));
   // A hook that was killed after its barrier opened, or one that another hook of the member has replaced, decides
   // nothing. (One that went early, and whose agent has not answered it, does: CRIU takes its dump for failed.)
   const bool waits = at == phase_index_ || waits_at(member, at);
@@ -410,7 +410,7 @@ std::optional<std::string> Round::stranger(Member& member, const HookEvent& even
 }
 
 std::optional<std::string> Round::objection(Member& member, const HookEvent& event) {
-  const std::size_t at = index_of(phase_of(event.action));
+  const std::size_t at = place_of(phase_of(event.action));
   if (serial_ && state_ == RoundState::open && at > kPrepare && at <= kCommit && !member.ready[at - 1]) {
     return "hook " + std::string(to_string(event.action)) + " came before the one before it was let go";
   }
@@ -675,12 +675,6 @@ void Round::tell_everyone(const Message& what, Outbox& out) {
 
 // --- reading --------------------------------------------------------------------------------------------------------
 
-std::size_t Round::index_of(Phase phase) const {
-  // network-unlock stands for the last phase of either operation.
-  if (phase == Phase::unlock || phase == Phase::resume) return kFinal;
-  return static_cast<std::size_t>(phase);
-}
-
 Round::Member* Round::find(const MemberId& id) {
   const auto at = index_.find(id);
   return at == index_.end() ? nullptr : &members_[at->second];
@@ -741,9 +735,7 @@ std::optional<MemberId> Round::member_of_pod(const std::string& pod_uid) const {
 }
 
 std::optional<MemberId> Round::member_of_criu(const HookEvent& event) const {
-  // network-unlock is of either operation.
-  const bool fits = event.action == HookAction::network_unlock || operation_of(event.action) == plan_.operation;
-  if (event.criu_pid == 0 || !fits) return std::nullopt;
+  if (event.criu_pid == 0 || !belongs_to(event.action, plan_.operation)) return std::nullopt;
   const auto own = std::ranges::find_if(members_, [&](const Member& member) {
     return member.criu_pid == event.criu_pid && member.criu_start == event.criu_start &&
            member.criu_boot == event.pod.boot_id;

@@ -95,11 +95,6 @@ class Round {
   [[nodiscard]] Message decision_message() const;
 
  private:
-  static constexpr std::size_t kPrepare = 0;
-  static constexpr std::size_t kLock = 1;
-  static constexpr std::size_t kCommit = 2;
-  static constexpr std::size_t kFinal = 3;
-
   struct Member {
     RoundMember plan;
     PeerId owner;  ///< the agent that got the newest order
@@ -128,7 +123,6 @@ class Round {
   };
 
   [[nodiscard]] Phase phase() const { return phases_of(plan_.operation)[phase_index_]; }
-  [[nodiscard]] std::size_t index_of(Phase phase) const;
   [[nodiscard]] Member* find(const MemberId& id);
   [[nodiscard]] std::int64_t since_opened_us(TimePoint now) const;
   [[nodiscard]] Message message(const MemberId& member, std::uint64_t sequence, Body body) const;

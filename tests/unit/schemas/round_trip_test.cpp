@@ -117,6 +117,16 @@ TEST(Actions, BelongToTheirPhaseAndOperation) {
                          Row{HookAction::post_restore, Phase::commit, Operation::restore}}) {
     EXPECT_EQ(phase_of(row.action), row.phase) << to_string(row.action);
     EXPECT_EQ(operation_of(row.action), row.operation) << to_string(row.action);
+    for (const Operation operation : {Operation::dump, Operation::restore}) {
+      const bool either = row.action == HookAction::network_unlock;
+      EXPECT_EQ(belongs_to(row.action, operation), either || operation == row.operation) << to_string(row.action);
+    }
+  }
+}
+
+TEST(Phases, HaveThePlaceThatTheyComeAt) {
+  for (const Operation operation : {Operation::dump, Operation::restore}) {
+    for (std::size_t at = 0; at < kPhasesPerRound; ++at) EXPECT_EQ(place_of(phases_of(operation)[at]), at);
   }
 }
 
