@@ -1,6 +1,7 @@
 #include "agent/core/agent_core.hpp"
 
 #include <algorithm>
+#include <ranges>
 #include <type_traits>
 #include <utility>
 
@@ -319,8 +320,19 @@ void AgentCore::on_hook_closed(HookId id, TimePoint /*now*/, Outbox& out) {
   const auto hook = hooks_.find(id);
   if (hook == hooks_.end()) return;
   const Message& event = hook->second.event;
-  out.to_broker(Message{event.round, event.group, event.member, ++sequence_, HookGone{hook->second.action}});
+  // HookGone names no process: said of one that another CRIU's has replaced, it would end the round for that one.
+  if (!is_replaced(hook->second)) {
+    out.to_broker(Message{event.round, event.group, event.member, ++sequence_, HookGone{hook->second.action}});
+  }
   hooks_.erase(hook);
+}
+
+bool AgentCore::is_replaced(const Hook& hook) const {
+  return std::ranges::any_of(hooks_ | std::views::values, [&](const Hook& other) {
+    return other.event.sequence > hook.event.sequence && other.action == hook.action && !hook.event.member.empty() &&
+           other.event.member == hook.event.member && other.event.group == hook.event.group &&
+           other.event.round == hook.event.round;
+  });
 }
 
 void AgentCore::on_criu_gone(std::int32_t pid, std::uint64_t start, Outbox& out) {

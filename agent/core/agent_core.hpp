@@ -104,6 +104,8 @@ class AgentCore {
   void on_release(const Message& message, const Release& release, TimePoint now, Outbox& out);
   void on_hook_event(HookId id, const Message& message, const HookEvent& event, TimePoint now, Outbox& out);
   void on_stored(Hook& hook, const Stored& stored, Outbox& out);
+  /// A later hook waits here for the same member at the same barrier.
+  [[nodiscard]] bool is_replaced(const Hook& hook) const;
 
   [[nodiscard]] Ready prepare(const Order& order);
   /// Commit of a restore: the connections that are not to come back are closed, what the member holds is told.

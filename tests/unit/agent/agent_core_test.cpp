@@ -283,6 +283,17 @@ TEST(AKilledHook, IsReportedOnce) {
   EXPECT_EQ(rig.closed(99).lines(), Lines{});
 }
 
+TEST(AKilledHook, EndsNothingForTheOneThatHasReplacedIt) {
+  Rig rig;
+  (void)rig.join();
+  (void)rig.hook(1, HookAction::pre_dump, 1);
+  (void)rig.hook(2, HookAction::pre_dump, 2);
+  (void)rig.hook(3, HookAction::pre_dump, 1);
+  EXPECT_EQ(rig.closed(1).lines(), Lines{}) << "the member's next CRIU waits";
+  EXPECT_EQ(rig.closed(2).lines(), Lines{"broker < HookGone pre-dump m2"});
+  EXPECT_EQ(rig.closed(3).lines(), Lines{"broker < HookGone pre-dump m1"});
+}
+
 TEST(ACriu, IsWatchedFromItsFirstHookOn) {
   Rig rig;
   (void)rig.join();
