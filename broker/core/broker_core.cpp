@@ -10,17 +10,10 @@ namespace {
 
 /// Agents listed in one status: more than the format's limit would make a message that nobody can read.
 constexpr std::size_t kMaxListed = 4096;
-/// Lines about who was turned away are said again after this long; no more than so many are kept in mind.
-constexpr seconds kTellAgain{60};
-constexpr std::size_t kMaxTold = 256;
 
 /// The shortest lease, in silences: a dead agent is noticed after one, a message under way may be as old as another, a
 /// successor starts, and what was decided before has to be done.
 constexpr int kLeastLease = 4;
-
-/// Refusals that are logged within so long; the rest are counted.
-constexpr std::size_t kLoggedRefusals = 20;
-constexpr seconds kRefusalLogTime{10};
 
 /// What only agents and their relays say, and what only clients do. Anything else is told apart by its type alone.
 bool is_theirs(Role role, const Body& body) {
@@ -97,20 +90,13 @@ std::optional<std::string> BrokerCore::not_permitted(const Sender& from) {
 
 void BrokerCore::forbid(const Sender& from, const std::string& reason) {
   ++counters_.forbidden;
-  const std::string line = "forbidden " + std::string(type_name(from.message.body)) + ": " + reason;
-  if (worth_telling(line, from.now)) from.out.log(LogLevel::warning, line);
+  refusals_.tell("forbidden " + std::string(type_name(from.message.body)) + ": " + reason, from.now, from.out);
   answer(from, Refused{reason, false});
-}
-
-bool BrokerCore::worth_telling(const std::string& line, TimePoint now) {
-  std::erase_if(told_, [&](const auto& entry) { return now - entry.second >= kTellAgain; });
-  if (told_.size() >= kMaxTold) return false;  // somebody makes up names: they are counted
-  return told_.emplace(line, now).second;
 }
 
 void BrokerCore::on_turned_away(const std::string& why, TimePoint now, Outbox& out) {
   ++counters_.unauthenticated;
-  if (worth_telling(why, now)) out.log(LogLevel::warning, "turned away: " + why);
+  refusals_.tell("turned away: " + why, now, out);
 }
 
 void BrokerCore::on_revoked(const std::vector<Identity>& revoked, TimePoint now, Outbox& out) {
@@ -123,7 +109,8 @@ void BrokerCore::on_revoked(const std::vector<Identity>& revoked, TimePoint now,
 void BrokerCore::on_malformed(const PeerId& from, const std::string& why, Outbox& out) {
   ++counters_.malformed;
   const Peer* peer = directory_.find(from);
-  log_refusal("refused a message of " + (peer != nullptr ? peer->hello.name : "an unknown peer") + ": " + why, out);
+  const std::string who = peer != nullptr ? peer->hello.name : "an unknown peer";
+  refusals_.tell("refused a message of " + who + ": " + why, last_turn_, out);
   out.send(from, Message{{}, {}, {}, 0, Refused{why, false}});
 }
 
@@ -440,9 +427,10 @@ bool BrokerCore::answer_of_former(const Sender& from, const HookEvent& event) {
 std::optional<BrokerCore::Place> BrokerCore::begin_from_outside(const Sender& from, const HookEvent& event) {
   const StandingGroups::Match match = standing_.find(from.message, event);
   const auto refused = [&](const std::string& reason) {
-    log_refusal("refused " + std::string(to_string(event.action)) + " of " +
-                    (from.message.member.empty() ? "container " + event.container : "member " + from.message.member.value) +
-                    ": " + reason, from.out);
+    const std::string who =
+        from.message.member.empty() ? "container " + event.container : "member " + from.message.member.value;
+    refusals_.tell("refused " + std::string(to_string(event.action)) + " of " + who + ": " + reason, from.now,
+                   from.out);
     answer_abort(from, reason);
     return std::nullopt;
   };
@@ -649,24 +637,8 @@ void BrokerCore::answer(const Sender& from, Body body) {
 
 void BrokerCore::refuse(const Sender& from, std::string reason) {
   ++counters_.refused;
-  log_refusal("refused " + std::string(type_name(from.message.body)) + ": " + reason, from.out);
+  refusals_.tell("refused " + std::string(type_name(from.message.body)) + ": " + reason, from.now, from.out);
   answer(from, Refused{std::move(reason), false});
-}
-
-void BrokerCore::log_refusal(std::string text, Outbox& out) {
-  if (last_turn_ >= next_refusal_log_) {
-    if (unlogged_refusals_ > 0) {
-      out.log(LogLevel::warning, "refused " + std::to_string(unlogged_refusals_) + " more messages without a line for each");
-    }
-    next_refusal_log_ = last_turn_ + kRefusalLogTime;
-    logged_refusals_ = unlogged_refusals_ = 0;
-  }
-  if (logged_refusals_ >= kLoggedRefusals) {
-    ++unlogged_refusals_;
-    return;
-  }
-  ++logged_refusals_;
-  out.log(LogLevel::warning, std::move(text));
 }
 
 void BrokerCore::answer_status(const Sender& from, const Round& round) {

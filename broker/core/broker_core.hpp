@@ -16,6 +16,7 @@
 #include "broker/core/opening_limit.hpp"
 #include "broker/core/outbox.hpp"
 #include "broker/core/permissions.hpp"
+#include "broker/core/refusal_log.hpp"
 #include "broker/core/round.hpp"
 #include "broker/core/standing_groups.hpp"
 #include "common/clock.hpp"
@@ -131,10 +132,6 @@ class BrokerCore {
   [[nodiscard]] std::optional<std::string> not_permitted(const Sender& from);
   /// refuse(), for want of a right to it.
   void forbid(const Sender& from, const std::string& reason);
-  /// False for a line that was logged within the last minute: who is turned away tries again, and again.
-  [[nodiscard]] bool worth_telling(const std::string& line, TimePoint now);
-  /// Logs what was refused, but not more of it than anybody would read: it comes as fast as peers can send.
-  void log_refusal(std::string text, Outbox& out);
   /// Aborts what is undecided when this broker has not run for longer than its agents wait for it.
   void notice_standstill(TimePoint now, Outbox& out);
   void answer_status(const Sender& from, const Round& round);
@@ -168,16 +165,13 @@ class BrokerCore {
   Gathering gathering_;
   std::uint64_t own_rounds_ = 0;             ///< opened by hooks, so far
   OpeningLimit openings_;
-  std::map<std::string, TimePoint> told_;    ///< lines about who was turned away, and when
   std::map<RoundId, std::unique_ptr<Round>> rounds_;
   std::deque<RoundId> order_;                ///< oldest first
   std::size_t members_ = 0;                  ///< of all rounds in `rounds_`
   std::vector<Round*> live_;
   std::map<RoundId, TimePoint> status_due_;  ///< rounds whose status has changed, and when to publish it
   Counters counters_;
-  TimePoint next_refusal_log_;               ///< end of the time for which `logged_refusals_` counts
-  std::size_t logged_refusals_ = 0;
-  std::uint64_t unlogged_refusals_ = 0;
+  RefusalLog refusals_;
 };
 
 }  // namespace lockstep::broker

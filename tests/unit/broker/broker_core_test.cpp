@@ -242,11 +242,11 @@ TEST(MalformedMessages, DoNotFloodTheLog) {
   Outbox out;
   for (int i = 0; i < 1000; ++i) rig.core().on_malformed(agent(5), "over a limit", out);
   const Actions many{out.take()};
-  EXPECT_EQ(std::ranges::count(many.log(), '\n'), 20);
+  EXPECT_EQ(std::ranges::count(many.log(), '\n'), 1);
   EXPECT_EQ(many.sent_to(agent(5)).size(), 1000U) << "all are answered";
-  rig.pass(seconds(11));
+  rig.pass(seconds(61));
   rig.core().on_malformed(agent(5), "over a limit", out);
-  EXPECT_NE(Actions{out.take()}.log().find("refused 980 more messages"), std::string::npos);
+  EXPECT_NE(Actions{out.take()}.log().find("999 more refusals"), std::string::npos);
   rig.everybody_says_hello(0);
   EXPECT_EQ(rig.broker().counters.malformed, 1001U) << "and counted";
 }
