@@ -26,6 +26,7 @@ struct Attributes {
   std::uint64_t period = 0;
 };
 
+constexpr std::uint64_t kResetOnFork = 0x01;  ///< SCHED_FLAG_RESET_ON_FORK, as SCHED_RESET_ON_FORK in a policy
 constexpr int kNice = -10;
 constexpr std::uint64_t kTurn = 100'000;   ///< the shortest that the kernel gives
 constexpr rlim_t kLongestRun = 1'000'000;  ///< us
@@ -43,12 +44,15 @@ bool is_first() {
   return policy >= 0 && ((policy & ~SCHED_RESET_ON_FORK) == SCHED_RR || (policy & ~SCHED_RESET_ON_FORK) == SCHED_FIFO);
 }
 
-/// On the thread that has run for too long: only one is real-time, and libzmq's block all signals. To take the flag back
-/// would need a capability that is gone by then (sched_setscheduler(2)).
+/// On the thread that has run for too long: only one is real-time, and libzmq's block all signals. To take the flag
+/// back, or to be nicer to itself than before, would need a capability that is gone by then (sched(7)). Not by
+/// sched_setscheduler(2): systemd's RestrictRealtime= refuses it any policy with that flag.
 void become_ordinary(int /*signal*/) {
   const int before = errno;
-  const sched_param none{};
-  (void)::sched_setscheduler(0, SCHED_OTHER | SCHED_RESET_ON_FORK, &none);
+  Attributes attributes;
+  attributes.flags = kResetOnFork;
+  attributes.nice = ::getpriority(PRIO_PROCESS, 0);
+  (void)::syscall(SYS_sched_setattr, 0, &attributes, 0);
   errno = before;
 }
 
