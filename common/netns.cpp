@@ -16,8 +16,9 @@ namespace {
 
 /// Opens `path` and makes sure that setns() will take it for a network namespace.
 Result<Fd> open_checked(const std::string& path) {
-  Fd netns(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!netns) {
+  // Only looked at first: to open a FIFO for reading waits for a writer, and a device may do anything.
+  const Fd place(::open(path.c_str(), O_PATH | O_CLOEXEC));
+  if (!place) {
     const bool missing = errno == ENOENT || errno == ESRCH;
     auto failure = fail_errno("open " + path);
     if (missing) failure.value().code = ErrorCode::not_found;
@@ -25,8 +26,11 @@ Result<Fd> open_checked(const std::string& path) {
   }
   // nsfs first: on other files the ioctl's number could mean anything.
   struct statfs filesystem {};
-  if (::fstatfs(netns.get(), &filesystem) < 0) return fail_errno("fstatfs " + path);
-  if (filesystem.f_type != NSFS_MAGIC || ::ioctl(netns.get(), NS_GET_NSTYPE) != CLONE_NEWNET)
+  if (::fstatfs(place.get(), &filesystem) < 0) return fail_errno("fstatfs " + path);
+  if (filesystem.f_type != NSFS_MAGIC) return fail(ErrorCode::invalid, "open " + path, "not a network namespace");
+  Fd netns(::open(("/proc/self/fd/" + std::to_string(place.get())).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!netns) return fail_errno("open " + path + " by way of /proc/self/fd");
+  if (::ioctl(netns.get(), NS_GET_NSTYPE) != CLONE_NEWNET)
     return fail(ErrorCode::invalid, "open " + path, "not a network namespace");
   return netns;
 }
