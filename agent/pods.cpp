@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "agent/kernel/close_connections.hpp"
+#include "agent/kernel/lock_listing.hpp"
 #include "agent/kernel/restore_check.hpp"
 #include "common/log.hpp"
 #include "common/netns.hpp"
@@ -19,7 +20,7 @@ std::string pod_text(std::uint64_t inode) { return "pod net:[" + std::to_string(
 Pods::~Pods() {
   for (auto& [inode, pod] : pods_) {
     if (pod.armed) continue;  // left so on purpose: its round may still be decided, and the lease ends it
-    if (auto removed = pod.lock->remove(); !removed) spdlog::warn("{}: {}", pod_text(inode), removed.error().message());
+    remove_lock(inode, pod);
   }
 }
 
@@ -155,6 +156,13 @@ Result<RestoreCheck> Pods::check_for_restore(const PodId& id, const SocketTable&
                                   addresses);
 }
 
+void Pods::remove_lock(std::uint64_t inode, Pod& pod) const {
+  const auto anothers = is_anothers(pod.netns, pod.lock->backend(), owner_);
+  if (anothers && *anothers) return;
+  const auto removed = anothers ? pod.lock->remove() : Result<void>(Failure(anothers.error()));
+  if (!removed) spdlog::warn("{}: its lock can't be taken away: {}", pod_text(inode), removed.error().message());
+}
+
 void Pods::forget_idle(TimePoint now, Duration idle) {
   for (auto entry = pods_.begin(); entry != pods_.end();) {
     Pod& pod = entry->second;
@@ -162,9 +170,7 @@ void Pods::forget_idle(TimePoint now, Duration idle) {
       ++entry;
       continue;
     }
-    if (auto removed = pod.lock->remove(); !removed) {
-      spdlog::warn("{}: {}", pod_text(entry->first), removed.error().message());
-    }
+    remove_lock(entry->first, pod);
     entry = pods_.erase(entry);
   }
 }

@@ -25,7 +25,7 @@ class Pods : public PodNetwork {
   /// `owner` is noted in the locks.
   Pods(std::string boot_id, LockBackend backend, std::vector<Endpoint> exempt, LockOwner owner = {})
       : boot_id_(std::move(boot_id)), backend_(backend), exempt_(std::move(exempt)), owner_(std::move(owner)) {}
-  /// Takes the lock tables out of every pod that is not locked.
+  /// Takes its lock tables out of every pod that is not locked.
   ~Pods() override;
 
   /// From now on what `netns` translates counts as well: the node's, through which its pods' packets go.
@@ -78,6 +78,8 @@ class Pods : public PodNetwork {
   /// Opens what is kept of a pod; its lock is taken over when `closing` is given.
   Result<void> add(const PodPlace& place, const std::optional<Closing>& closing);
   [[nodiscard]] Result<Pod*> find(const PodId& pod);
+  /// Takes our lock out, not what another agent has put there since: a sidecar may have closed the pod with it.
+  void remove_lock(std::uint64_t inode, Pod& pod) const;
 
   std::string boot_id_;
   LockBackend backend_;

@@ -162,6 +162,24 @@ Result<std::vector<FoundLock>> find_locks(const Fd& netns) {
   return found;
 }
 
+Result<bool> is_anothers(const Fd& netns, std::string_view backend, const LockOwner& owner) {
+  std::vector<FoundLock> found;
+  if (backend == "nftables") {  // without the programs that find_locks() starts for the others
+    auto ruleset = NftRuleset::open(netns);
+    if (!ruleset) return Failure(ruleset.error());
+    if (auto done = find_nft_locks(*ruleset, found); !done) return Failure(done.error());
+  } else {
+    auto all = find_locks(netns);
+    if (!all) return Failure(all.error());
+    found = std::move(*all);
+  }
+  return std::ranges::any_of(found, [&](const FoundLock& lock) {
+    const std::string told = owner_comment(lock.note.owner);
+    return lock.maker == LockMaker::lockstep && lock.backend == backend && told != owner_comment(owner) &&
+           (lock.armed || !told.empty());
+  });
+}
+
 Result<void> remove_lock(const Fd& netns, const FoundLock& lock) {
   if (lock.backend == "nftables") {
     auto ruleset = NftRuleset::open(netns);

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/kernel/lock_note.hpp"
@@ -33,6 +34,10 @@ struct FoundLock {
 /// All locks of the namespace: ours and CRIU's (nftables table `CRIU-PID`, iptables chain `CRIU`). Forks iptables-save
 /// only where the kernel tells that a filter table of iptables exists.
 [[nodiscard]] Result<std::vector<FoundLock>> find_locks(const Fd& netns);
+
+/// Whether another process than `owner` has put its lock of this backend in the place of ours, or has closed the
+/// namespace with it. Disarmed, iptables' locks don't tell.
+[[nodiscard]] Result<bool> is_anothers(const Fd& netns, std::string_view backend, const LockOwner& owner);
 
 /// Takes one out. No error when it is gone.
 [[nodiscard]] Result<void> remove_lock(const Fd& netns, const FoundLock& lock);
