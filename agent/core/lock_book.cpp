@@ -9,7 +9,12 @@ Result<void> LockBook::hold(const PodPlace& place, const Holder& holder, millise
   const auto known = locks_.find(place.pod);
   if (known == locks_.end()) {
     if (auto prepared = network_.prepare(place); !prepared) return prepared;
-    if (auto armed = network_.arm(place.pod, lease, holder.round); !armed) return armed;
+    if (auto armed = network_.arm(place.pod, lease, holder.round); !armed) {
+      // IPv4 may be closed already, and everybody runs on once the round is aborted. If this fails too, the lease ends
+      // it.
+      (void)network_.disarm(place.pod).has_value();
+      return armed;
+    }
     locks_.emplace(place.pod, Lock{{holder}, lease, now, now + lease / 3});
     return {};
   }
@@ -17,8 +22,9 @@ Result<void> LockBook::hold(const PodPlace& place, const Holder& holder, millise
   if (now >= lock.renewed + lock.lease) {  // on_time() tells its holders; locking again would hide the gap from them
     return fail(ErrorCode::conflict, "lock the pod of member " + holder.member.value, "its earlier lock has run out");
   }
-  lock.lease = std::max(lock.lease, lease);
-  if (auto renewed = network_.renew(place.pod, lock.lease); !renewed) return renewed;
+  const milliseconds longest = std::max(lock.lease, lease);
+  if (auto renewed = network_.renew(place.pod, longest); !renewed) return renewed;
+  lock.lease = longest;  // not before: by it on_time() tells when the kernel's has run out
   lock.renewed = now;
   lock.next_renewal = now + lock.lease / 3;
   if (std::ranges::find(lock.holders, holder) == lock.holders.end()) lock.holders.push_back(holder);

@@ -74,6 +74,13 @@ TEST_F(Book, TakesTheLongestLeaseThatAHolderAsksFor) {
   EXPECT_TRUE(book_.on_time(now_ + seconds(29)).empty());
 }
 
+TEST_F(Book, KnowsNoLongerLeaseThanTheKernelHasTaken) {
+  EXPECT_TRUE(book_.hold(place(1), holder(1), seconds(3), now_));
+  network_.broken = {"renew"};
+  EXPECT_FALSE(book_.hold(place(1), holder(2), seconds(30), now_));
+  EXPECT_EQ(book_.on_time(now_ + seconds(3)), std::vector<Holder>{holder(1)});
+}
+
 TEST_F(Book, TriesAgainSoonWhenTheKernelRefusesARenewal) {
   EXPECT_TRUE(book_.hold(place(1), holder(1), seconds(12), now_));
   network_.broken = {"renew"};
@@ -104,6 +111,7 @@ TEST_F(Book, HoldsNothingWhereLockingFailed) {
     network_.broken = {step};
     EXPECT_FALSE(book_.hold(place(1), holder(1), lease_, now_)) << step;
     EXPECT_TRUE(book_.rounds().empty());
+    EXPECT_TRUE(network_.locked.empty()) << "what arming has closed before it failed is open again";
   }
   network_.broken.clear();
   EXPECT_TRUE(book_.hold(place(1), holder(1), lease_, now_));
