@@ -145,9 +145,11 @@ void add_broker(CLI::App& command, Options& options) {
 }
 
 void add_output(CLI::App& command, bool& json) {
-  command.add_option_function<std::string>("--output", [&json](const std::string& word) { json = word == "json"; },
-                                           "How to print the result: text or json (default: text)")
-      ->check(CLI::IsMember({"text", "json"}, CLI::ignore_case))
+  command
+      .add_option_function<std::string>(
+          "--output", [&json](const std::string& word) { json = word == "json"; },
+          "How to print the result: text or json (default: text)")
+      ->transform(CLI::IsMember({"text", "json"}, CLI::ignore_case))
       ->type_name("FORMAT");
 }
 
