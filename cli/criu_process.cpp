@@ -137,6 +137,7 @@ void CriuProcess::signal_group(int signal) const {
 }
 
 Result<Printed> run_program(const std::vector<std::string>& argv, milliseconds limit) {
+  constexpr std::size_t kLongest = std::size_t{1} << 20;
   // A file in memory instead of a pipe: no reading while it runs, and no end of file held back by a grandchild.
   const Fd output(::memfd_create("output", MFD_CLOEXEC));
   if (!output) return fail_errno("memfd_create");
@@ -150,8 +151,11 @@ Result<Printed> run_program(const std::vector<std::string>& argv, milliseconds l
   const auto exit = process->poll();
   if (!exit)
     return fail(ErrorCode::timeout, argv.front(), "has not ended after " + std::to_string(limit.count()) + " ms");
-  auto text = read_tail(command.output, 64 * 1024);
+  auto text = read_tail(command.output, kLongest + 1);
   if (!text) return Failure(text.error());
+  if (text->size() > kLongest) {
+    return fail(ErrorCode::invalid, argv.front(), "has printed more than " + std::to_string(kLongest) + " bytes");
+  }
   return Printed{*exit, std::move(*text)};
 }
 
