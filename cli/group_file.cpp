@@ -23,9 +23,20 @@ constexpr pid_t kMaxPid = 4'194'304;  // the kernel's PID_MAX_LIMIT
 /// With the longest deadline less than what a hook waits for its verdict.
 constexpr milliseconds kLongestCommand = 30min;
 /// Options that lockstep gives to CRIU itself: a second, different one would break the round.
-constexpr std::array<std::string_view, 8> kOwnOptions{"--action-script", "--network-lock",  "--images-dir",
-                                                      "--tree",          "--leave-running", "--leave-stopped",
-                                                      "--tcp-close",     "--log-file"};
+constexpr std::array<std::string_view, 14> kOwnOptions{"--action-script",
+                                                       "--network-lock",
+                                                       "--images-dir",
+                                                       "-D",
+                                                       "--work-dir",
+                                                       "-W",
+                                                       "--tree",
+                                                       "-t",
+                                                       "--leave-running",
+                                                       "-R",
+                                                       "-s",
+                                                       "--tcp-close",
+                                                       "--log-file",
+                                                       "-o"};
 constexpr std::array<std::string_view, 12> kOwnPodmanOptions{
     "--export", "-e", "--import", "-i", "--compress", "-c", "--leave-running", "-R", "--keep", "-k", "--pod", "--name"};
 
@@ -60,8 +71,13 @@ void read_options(Config& config, std::string_view key, std::span<const std::str
   config.texts(key, more);
   for (const auto& option : more) {
     const std::string_view word = std::string_view(option).substr(0, option.find('='));
-    if (std::ranges::find(own, word) == own.end()) continue;
-    return config.complain(key, std::string(word) + " is set by lockstep, or would undo what it does");
+    // The value of a short one may follow at once: -D/images.
+    const auto is_ours = [&](std::string_view name) {
+      return word == name || (!name.starts_with("--") && word.starts_with(name));
+    };
+    const auto ours = std::ranges::find_if(own, is_ours);
+    if (ours == own.end()) continue;
+    return config.complain(key, std::string(*ours) + " is set by lockstep, or would undo what it does");
   }
   options.insert(options.end(), more.begin(), more.end());
 }

@@ -227,6 +227,10 @@ TEST(GroupFile, NamesEveryMistake) {
        "group.yaml:2: criu_options: expected a list of texts, got \"--shell-job\""},
       {group + "criu_options: [--leave-running]\n" + member,
        "group.yaml:2: criu_options: --leave-running is set by lockstep, or would undo what it does"},
+      {group + "criu_options: [-R]\n" + member,
+       "group.yaml:2: criu_options: -R is set by lockstep, or would undo what it does"},
+      {group + "criu_options: [-D/images]\n" + member,
+       "group.yaml:2: criu_options: -D is set by lockstep, or would undo what it does"},
       {group + "criu_options: [--action-script=/bin/true]\n" + member,
        "group.yaml:2: criu_options: --action-script is set by lockstep, or would undo what it does"},
   };
