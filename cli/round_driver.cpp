@@ -88,7 +88,9 @@ void RoundDriver::give_up(const std::string& reason) {
 
 RoundOutcome RoundDriver::run() {
   runs_.resize(plan_.commands.size());
-  next_repeat_ = Clock::now() + kFirstRepeat;
+  // Since the round was opened images may have been moved, for long: that was not the broker's silence.
+  last_heard_ = Clock::now();
+  next_repeat_ = last_heard_ + kFirstRepeat;
   repeat_after_ = kFirstRepeat;
   if (commands_.begin(CommandMoment::prepare, {})) display_.note("running the members' commands (prepare)");
   run_commands();
@@ -289,8 +291,8 @@ void RoundDriver::take_signals() {
       // Every criu has ended: there is nothing left to abort.
       display_.note("interrupted: ending the members' commands");
     } else if (signals_taken_ == 1) {
-      display_.note("interrupted: aborting the round. Once more ends criu by force.");
       say(AbortRound{"interrupted by the operator"}, {});
+      display_.note("interrupted: aborting the round. Once more ends criu by force.");
     } else {
       terminate("interrupted again");
     }
@@ -317,13 +319,28 @@ void RoundDriver::on_time() {
   const milliseconds more = round_over() ? milliseconds(0) : kLongestDoubt;
   const milliseconds packing = status_.state == RoundState::aborted ? milliseconds(0) : patience_.archive;
   const milliseconds patience = patience_.criu_after_round + packing + more;
-  if (waiting_since_ && now - *waiting_since_ > patience) terminate("the round is over and criu is not");
+  const bool waited = waiting_since_ && now - *waiting_since_ > patience;
+  if (waited && now > dumps_until()) terminate("the round is over and criu is not");
   if (waiting_since_ && round_over() && now - *waiting_since_ > patience_.remote_unheard) end_unheard();
   if (terminated_ && now - *terminated_ > patience_.criu_after_term) {
     for (const auto& process : processes_) {
       if (process) process->signal_group(SIGKILL);
     }
   }
+}
+
+/// A CRIU that dumps hears of its round's end from its next hook. Ended before, it leaves its tree's connections dead,
+/// so that it gets the time that it would have had.
+TimePoint RoundDriver::dumps_until() const {
+  TimePoint until{};
+  if (status_.state != RoundState::aborted || plan_.open.operation != Operation::dump) return until;
+  for (std::size_t i = 0; i < processes_.size(); ++i) {
+    const auto& phases = status_.members[i].phases;
+    const bool dumps = processes_[i] && phases[kLock].arrived_us >= 0 && phases[kCommit].arrived_us < 0;
+    const microseconds begun(phases[kLock].arrived_us);
+    if (dumps) until = std::max(until, opened_ + begun + milliseconds(plan_.open.deadlines.commit_ms));
+  }
+  return until;
 }
 
 void RoundDriver::wait_for_event() {

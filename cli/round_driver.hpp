@@ -39,7 +39,8 @@ struct RoundPlan {
 /// How long the driver waits; tests wait less.
 struct RoundPatience {
   milliseconds answer{kAnswerLimit};      ///< for the broker's word
-  milliseconds criu_after_round{30'000};  ///< for a CRIU whose round is over
+  milliseconds criu_after_round{
+      30'000};  ///< for a CRIU whose round is over; one that dumps has its commit deadline as well
   milliseconds criu_after_term{5'000};    ///< for a CRIU that has got a SIGTERM
   milliseconds remote_unheard{2'000};     ///< for the answer to a request, when no hook has told that it was heard
   milliseconds archive{0};                ///< beyond criu_after_round, in a committed round: archives are packed then
@@ -95,6 +96,8 @@ class RoundDriver {
   void repeat_questions();
   void terminate(const std::string& why);
   void end_unheard();
+  /// Until when CRIUs of an aborted round that are in their dump are left alone; past where there are none.
+  [[nodiscard]] TimePoint dumps_until() const;
   void report_end(std::size_t index);
   void say(Body body, const MemberId& member);
   [[nodiscard]] Message message(Body body, const MemberId& member) const;

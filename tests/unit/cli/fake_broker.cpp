@@ -74,6 +74,7 @@ void FakeRound::handle(const Message& question, FakeBroker::Answers& answers) {
       status_.members.emplace_back();
       status_.members.back().id = member.id;
       if (arrived) status_.members.back().phases[0] = {1'000, -1, -1};
+      if (dumping) status_.members.back().phases[kLock] = {1'000, 2'000, 3'000};
       if (forgets_times) status_.members.back().phases[1] = {1'000, 2'000, 3'000};
     }
     return reply(status_);

@@ -58,6 +58,7 @@ class FakeRound {
   bool ignores_first_result = false;
   bool holds = false;           ///< wants the commands at the frozen point, until all members have reported
   bool arrived = false;         ///< tells that all members have come
+  bool dumping = false;         ///< tells that all members stand still, and are being dumped
   bool forgets_times = false;   ///< tells of phases that have passed, until it aborts: as if restarted in between
 
  private:

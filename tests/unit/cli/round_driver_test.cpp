@@ -186,6 +186,18 @@ TEST_F(RoundDriverTest, EndsACriuThatOutlivesItsRound) {
   EXPECT_GE(outcome.runs[1].ended, 600ms);
 }
 
+TEST_F(RoundDriverTest, LeavesACriuAloneThatStillDumps) {
+  round_.dumping = true;
+  plan_.open.deadlines.commit_ms = 2'500;
+  add("a", "exit 1");
+  add("b", "sleep 1.2");
+  add("c", "trap '' TERM; while :; do sleep 0.1; done");
+  const auto outcome = run();
+  EXPECT_TRUE(outcome.runs[1].ok()) << "it would have lost its connections";
+  EXPECT_EQ(outcome.runs[2].exit->signal, SIGKILL);
+  EXPECT_GE(outcome.runs[2].ended, 2'500ms) << "as long as it would have had";
+}
+
 TEST_F(RoundDriverTest, EndsRequestsThatNobodyHasHeardSoonAfterTheRound) {
   round_.forgets_times = true;  // of the abort on: nobody has come
   patience_.criu_after_round = 30s;
