@@ -169,7 +169,7 @@ Result<AttemptEnd> run_round(Operation operation, BrokerClient& broker, const Ro
     driver.give_up(made.error().message());
     return Failure(made.error());
   }
-  Report report{plan.round, plan.group, driver.run(), {}, {}, {}};
+  Report report{plan.round, plan.group, driver.run(), {}, preflight.warnings, {}};
   if (operation == Operation::dump) {
     prove(preflight, report);
     keep_images(preflight, report);
