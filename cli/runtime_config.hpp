@@ -9,6 +9,17 @@
 
 namespace lockstep::cli {
 
+/// The file that every CRIU reads, whoever starts it.
+[[nodiscard]] std::string criu_default_config(const std::string& root = {});
+
+/// What a runtime's CRIU reads.
+struct CriuConfigFiles {
+  std::string path;  ///< the runtime's own, or that which it takes instead; where `lockstep setup` would write
+  bool there = false;
+  std::string text;  ///< of all files
+};
+[[nodiscard]] CriuConfigFiles criu_config_files(const std::string& runtime, const std::string& root = {});
+
 struct RuntimeTrouble {
   std::string what;
   std::string remedy;

@@ -20,6 +20,7 @@
 #include "cli/files.hpp"
 #include "cli/machine/setup_command.hpp"
 #include "cli/machine/trial.hpp"
+#include "cli/runtime_config.hpp"
 #include "common/cgroup_path.hpp"
 #include "common/netns.hpp"
 #include "common/unix_socket.hpp"
@@ -31,7 +32,6 @@ namespace fs = std::filesystem;
 
 constexpr milliseconds kTrialLease{5'000};
 constexpr milliseconds kVersionLimit{10'000};
-constexpr std::size_t kConfigLimit = 1024 * 1024;
 
 bool is_installed(const std::string& program) {
   const char* const path = ::getenv("PATH");
@@ -151,15 +151,16 @@ std::vector<Check> check_runtimes(const std::vector<std::string>& criu, const st
   for (const std::string runtime : {"runc", "crun"}) {
     const bool there = runtime == "runc" ? runc : crun;
     if (!there) continue;
-    const std::string path = criu_config_of(runtime, root);
-    const auto text = read_file(path, kConfigLimit);
-    Check config = judge_runtime_config(runtime, path, text.has_value(), text ? *text : std::string());
+    const CriuConfigFiles files = criu_config_files(runtime, root);
+    Check config = judge_runtime_config(runtime, files.path, files.there, files.text);
     // Beside runc it is a second runtime that nobody has to use.
     if (config.health == Health::fail && runtime == "crun" && runc) config.health = Health::warn;
     const bool works = config.health == Health::ok;
     checks.push_back(std::move(config));
     if (!works) continue;
-    const auto trial = try_dump(criu, {"--config", path});
+    std::vector<std::string> options;  // default.conf CRIU reads by itself
+    if (fs::exists(files.path)) options = {"--config", files.path};
+    const auto trial = try_dump(criu, options);
     checks.push_back(trial ? judge_hook_run(runtime, trial->log)
                            : failed(runtime + " hook", trial.error(), "see above"));
   }

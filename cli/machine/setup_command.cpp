@@ -8,6 +8,7 @@
 #include "cli/files.hpp"
 #include "cli/machine/criu_config.hpp"
 #include "cli/report_json.hpp"
+#include "cli/runtime_config.hpp"
 #include "cli/tools_check.hpp"
 
 namespace lockstep::cli {
@@ -23,6 +24,12 @@ struct Edit {
   bool was_there = false;
 };
 
+Result<void> refuse_hook_in(const std::string& path, const std::string& text) {
+  if (hooks_in(read_criu_config(text)).empty()) return {};
+  return fail(ErrorCode::conflict, path,
+              "has a line of its own that runs lockstep-hook; remove it, or each hook would be called twice");
+}
+
 Result<Edit> plan(const std::string& runtime, const SetupOptions& options, const std::string& hook) {
   Edit edit{{runtime, criu_config_of(runtime, options.root), "unchanged"}, {}, {}, false};
   const auto text = read_file(edit.result.path, kLargestConfig);
@@ -31,9 +38,11 @@ Result<Edit> plan(const std::string& runtime, const SetupOptions& options, const
   edit.was_there = text.has_value();
   const std::string rest = without_block(edit.before);
   edit.after = options.undo ? rest : with_block(edit.before, hook);
-  if (!options.undo && !hooks_in(read_criu_config(rest)).empty()) {
-    return fail(ErrorCode::conflict, edit.result.path,
-                "has a line of its own that runs lockstep-hook; remove it, or each hook would be called twice");
+  if (!options.undo) {
+    const std::string for_all = criu_default_config(options.root);  // every CRIU reads it
+    const auto all = read_file(for_all, kLargestConfig);
+    if (auto alone = refuse_hook_in(edit.result.path, rest); !alone) return Failure(alone.error());
+    if (auto alone = refuse_hook_in(for_all, all.value_or("")); !alone) return Failure(alone.error());
   }
   if (edit.after != edit.before) edit.result.change = options.undo ? "removed" : "written";
   return edit;

@@ -54,6 +54,20 @@ TEST(Setup, ChangesNothingWhereOneFileCantBe) {
   EXPECT_FALSE(std::filesystem::exists(root / "etc/criu/runc.conf"));
 }
 
+TEST(Setup, ChangesNothingWhereEveryCriuRunsTheHookAlready) {
+  const test::TempDir root;
+  test::write_file(root / "etc/criu/default.conf", "action-script /opt/lockstep-hook\nnetwork-lock skip\n");
+  SetupOptions options;
+  options.root = root.path();
+  const auto refused = setup_files(options, kHook);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::conflict);
+  EXPECT_NE(refused.error().message().find("default.conf"), std::string::npos) << refused.error().message();
+  EXPECT_FALSE(std::filesystem::exists(root / "etc/criu/runc.conf"));
+  options.undo = true;
+  EXPECT_TRUE(setup_files(options, kHook));
+}
+
 TEST(Setup, PutsBackWhatItHasWrittenWhenALaterFileFails) {
   const test::TempDir root;
   const std::string runc = root / "etc/criu/runc.conf";
