@@ -19,6 +19,12 @@ Failure not_replaceable(const std::string& folder, const std::string& why) {
 
 }  // namespace
 
+std::string staged_archive(const std::string& staging, const std::string& images) {
+  const std::string name =
+      names_export_folder(images) ? std::string(kExportArchive) : std::filesystem::path(images).filename().string();
+  return staging + "/" + name;
+}
+
 bool names_export_folder(std::string_view images) { return !images.empty() && compression_of(images).empty(); }
 
 bool holds_export(const std::string& folder) {
@@ -59,6 +65,17 @@ Result<void> put_export_in_place(const std::string& staging, const std::string& 
   if (auto fit = check_export_place(folder); !fit) return fit;
   if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, folder.c_str(), RENAME_EXCHANGE) == 0) return {};
   return fail_errno("exchange " + fresh + " and " + folder);
+}
+
+Result<void> put_archive_in_place(const std::string& staging, const std::string& archive) {
+  const std::string fresh = staged_archive(staging, archive);
+  const Fd file(::open(fresh.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file || ::fsync(file.get()) != 0) return fail_errno("fsync " + fresh);
+  if (::rename(fresh.c_str(), archive.c_str()) != 0) return fail_errno("rename " + fresh + " to " + archive);
+  const std::string parent = std::filesystem::path(archive).parent_path();
+  const Fd folder(::open(parent.empty() ? "." : parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!folder || ::fsync(folder.get()) != 0) return fail_errno("fsync " + parent);
+  return {};
 }
 
 }  // namespace lockstep::cli

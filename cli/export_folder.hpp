@@ -16,6 +16,9 @@ namespace lockstep::cli {
 inline constexpr std::string_view kExportArchive = "export.tar";
 inline constexpr std::string_view kExportImages = "images";
 
+/// Where in the temporary folder Podman's archive is, of an export to `images`: a folder or an archive.
+[[nodiscard]] std::string staged_archive(const std::string& staging, const std::string& images);
+
 /// Whether a container's "images" are such a folder: no archive, and not Podman's own place.
 [[nodiscard]] bool names_export_folder(std::string_view images);
 /// Whether the folder holds a container's exported checkpoint.
@@ -28,5 +31,7 @@ inline constexpr std::string_view kExportImages = "images";
 /// Puts what has been unpacked in `staging` in the folder's place, and what was there into `staging`. All of it has
 /// reached the disk before.
 [[nodiscard]] Result<void> put_export_in_place(const std::string& staging, const std::string& folder);
+/// The same for an export that is to be an archive.
+[[nodiscard]] Result<void> put_archive_in_place(const std::string& staging, const std::string& archive);
 
 }  // namespace lockstep::cli

@@ -115,7 +115,7 @@ void keep_images(const Preflight& preflight, Report& report) {
     const ReadyMember& ready = preflight.members[i];
     if (verdict != RoundVerdict::committed) {
       const bool untold = verdict != RoundVerdict::aborted && ready.member->driver == Driver::podman;
-      if (untold && names_export_folder(ready.archive)) {
+      if (untold && !ready.archive.empty()) {
         report.notes.push_back("member \"" + ready.member->id.value + "\": " + ready.archive +
                                " is as it was before; what there is of this checkpoint is in Podman's store");
       }

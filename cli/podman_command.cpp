@@ -53,7 +53,7 @@ constexpr auto kPackFirst = R"(staging=$1 folder=$2; shift 2
 echo "Error: $folder was not packed for Podman in $staging"; exit 1)";
 
 std::string export_archive(const GroupMember& member, const std::string& staging) {
-  return staging.empty() ? member.images : staging + "/" + std::string(kExportArchive);
+  return staging.empty() ? member.images : staged_archive(staging, member.images);
 }
 
 /// What is behind the words is the script's, with what others append to it.
@@ -136,7 +136,7 @@ CriuCommand podman_checkpoint(const GroupMember& member, const std::string& cont
     command.argv.insert(command.argv.end(), {"--export", archive, "--compress", std::string(compression_of(archive))});
   }
   end(command, member, container);
-  if (!staging.empty()) put_script_first(command, kThenUnpack, {staging});
+  if (names_export_folder(member.images)) put_script_first(command, kThenUnpack, {staging});
   command.output = work + "/lockstep-dump.out";
   command.log = work + "/dump.log";
   return command;

@@ -53,8 +53,9 @@ struct ArchivedContainer {
 /// `work` is the folder that takes the command's output. The hook gets nothing from our environment: between it and us
 /// are Podman, runc and CRIU. The broker knows it by its container's id, and on restore by the record.
 ///
-/// `staging` is a temporary folder where the member's images are to be a folder: the export is unpacked into it by the
-/// same command, which Podman ends after the round, or packed in it before Podman starts. Both end with the command.
+/// `staging` is a temporary folder, where there are "images". A checkpoint is exported into it, and only the whole
+/// round's commit puts it into its place. Where that is a folder the same command, which Podman ends after the round,
+/// unpacks the export in it, or packs it in it before Podman starts.
 [[nodiscard]] CriuCommand podman_checkpoint(const GroupMember& member, const std::string& container,
                                             const std::string& work, bool leave_running, const std::string& staging);
 /// `pod` is the id of the pod to put an imported container into; unused where the container still exists.

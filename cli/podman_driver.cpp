@@ -56,8 +56,8 @@ Result<PodmanPod> inspect_pod(const GroupMember& member, const std::string& name
   return pod;
 }
 
-/// The temporary folder for an export that is to be a folder; empty for all others.
-std::string staging_of(const ReadyMember& ready) {
+/// The temporary folder to pack a folder for Podman in; empty where there is an archive to be imported, or nothing.
+std::string packing_place(const ReadyMember& ready) {
   return names_export_folder(ready.archive) ? ready.unpacked.path() : std::string();
 }
 
@@ -199,11 +199,11 @@ Result<ReadyMember> PodmanDriver::find_tree(const GroupMember& member, const Thi
     if (auto place = check_export_place(ready->archive); !place) {
       return bad_member(member.id, place.error().message(), place.error().code);
     }
-    if (auto staged = stage(*ready); !staged) return Failure(staged.error());
-    return ready;
+  } else {
+    const auto folder = std::filesystem::path(ready->archive).parent_path();
+    if (auto writable = check_writable(member.id, folder); !writable) return Failure(writable.error());
   }
-  const auto folder = std::filesystem::path(ready->archive).parent_path();
-  if (auto writable = check_writable(member.id, folder); !writable) return Failure(writable.error());
+  if (auto staged = stage(*ready); !staged) return Failure(staged.error());
   return ready;
 }
 
@@ -249,19 +249,20 @@ Result<void> PodmanDriver::find_place(ReadyMember& ready, const ThisMachine& mac
 }
 
 CriuCommand PodmanDriver::dump(const RoundContext& /*context*/, const ReadyMember& ready, bool leave_running) const {
-  return podman_checkpoint(*ready.member, ready.container, ready.work, leave_running, staging_of(ready));
+  return podman_checkpoint(*ready.member, ready.container, ready.work, leave_running, ready.unpacked.path());
 }
 
 CriuCommand PodmanDriver::restore(const RoundContext& /*context*/, const ReadyMember& ready) const {
   // The folder of a container that is to be imported is not there yet.
   const bool import = !ready.archive.empty();
   return podman_restore(*ready.member, ready.container, ready.target_pod, import ? ready.unpacked.path() : ready.work,
-                        ready.work, staging_of(ready));
+                        ready.work, packing_place(ready));
 }
 
 Result<void> PodmanDriver::keep(const ReadyMember& ready) const {
-  if (!names_export_folder(ready.archive)) return {};
-  return put_export_in_place(ready.unpacked.path(), ready.archive);
+  if (ready.archive.empty()) return {};
+  return names_export_folder(ready.archive) ? put_export_in_place(ready.unpacked.path(), ready.archive)
+                                            : put_archive_in_place(ready.unpacked.path(), ready.archive);
 }
 
 Result<pid_t> PodmanDriver::restored_pid(const ReadyMember& ready) const {

@@ -35,6 +35,19 @@ TEST(ExportFolder, TakesThePlaceOfNothingAndOfAnEarlierExport) {
   EXPECT_TRUE(check_export_place(folder / "empty"));
 }
 
+TEST(ExportArchive, TakesThePlaceOfNothingAndOfAnEarlierOne) {
+  const test::TempDir folder;
+  const std::string saved = folder / "saved.tar.zst";
+  const std::string staging = folder / "staging";
+  for (const std::string round : {"first", "second"}) {
+    test::write_file(staged_archive(staging, saved), round);
+    ASSERT_TRUE(put_archive_in_place(staging, saved));
+    EXPECT_EQ(test::read_file(saved), round);
+  }
+  EXPECT_FALSE(put_archive_in_place(staging, saved)) << "nothing was exported";
+  EXPECT_EQ(test::read_file(saved), "second");
+}
+
 TEST(ExportFolder, RemovesNothingElse) {
   const test::TempDir folder;
   test::write_file(folder / "mine/file", "mine");

@@ -38,9 +38,9 @@ TEST(PodmanCommand, SaysWhatIsToBeDone) {
       {"left running", podman_checkpoint(member(""), "c1", "/static", true, ""),
        "podman --runtime runc container checkpoint --tcp-established --keep --leave-running --file-locks c1",
        "/static/lockstep-dump.out", "/static/dump.log"},
-      {"exported", podman_checkpoint(member("/a.tar.gz"), "c1", "/static", false, ""),
-       "podman --runtime runc container checkpoint --tcp-established --keep --export /a.tar.gz --compress gzip "
-       "--file-locks c1",
+      {"exported", podman_checkpoint(member("/a.tar.gz"), "c1", "/static", false, "/a.tar.gz.lockstep.1"),
+       "podman --runtime runc container checkpoint --tcp-established --keep --export /a.tar.gz.lockstep.1/a.tar.gz "
+       "--compress gzip --file-locks c1",
        "/static/lockstep-dump.out", "/static/dump.log"},
       {"restore in place", podman_restore(member(""), "c1", "p1", "/static", "/static", ""),
        "podman --runtime runc container restore --tcp-established --keep --file-locks c1",
