@@ -6,10 +6,12 @@
 #include <spawn.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <utility>
 
 #include "cli/files.hpp"
@@ -95,6 +97,19 @@ Result<pid_t> spawn(const std::vector<std::string>& argv, const std::vector<std:
 
 Fd open_pidfd(pid_t pid) { return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
 
+/// The signals by which people end programs, as far as this thread has blocked them. They are only looked at: whoever
+/// has blocked them finds them afterwards.
+Fd blocked_signals() {
+  sigset_t blocked;
+  sigset_t asked;
+  sigemptyset(&asked);
+  if (::pthread_sigmask(SIG_BLOCK, nullptr, &blocked) != 0) return {};
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    if (sigismember(&blocked, signal) == 1) sigaddset(&asked, signal);
+  }
+  return Fd(::signalfd(-1, &asked, SFD_CLOEXEC));
+}
+
 }  // namespace
 
 std::string ProcessExit::text() const {
@@ -146,9 +161,12 @@ Result<Printed> run_program(const std::vector<std::string>& argv, milliseconds l
   command.output = "/proc/self/fd/" + std::to_string(output.get());
   auto process = CriuProcess::start(command);
   if (!process) return Failure(process.error());
-  pollfd end{process->pidfd(), POLLIN, 0};
-  if (TEMP_FAILURE_RETRY(::poll(&end, 1, static_cast<int>(limit.count()))) < 0) return fail_errno("poll");
+  const Fd signals = blocked_signals();
+  std::array<pollfd, 2> ends{pollfd{process->pidfd(), POLLIN, 0}, pollfd{signals.get(), POLLIN, 0}};
+  if (TEMP_FAILURE_RETRY(::poll(ends.data(), ends.size(), static_cast<int>(limit.count()))) < 0)
+    return fail_errno("poll");
   const auto exit = process->poll();
+  if (!exit && (ends[1].revents & POLLIN) != 0) return fail(ErrorCode::refused, argv.front(), "was interrupted");
   if (!exit)
     return fail(ErrorCode::timeout, argv.front(), "has not ended after " + std::to_string(limit.count()) + " ms");
   auto text = read_tail(command.output, kLongest + 1);

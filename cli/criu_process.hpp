@@ -52,9 +52,11 @@ class CriuProcess {
 /// What a short program has printed, and how it ended.
 struct Printed {
   ProcessExit exit;
-  std::string output;  ///< stdout and stderr, at most 64 KiB
+  std::string output;  ///< stdout and stderr, at most 1 MiB
 };
 /// Runs a program to its end, for at most `limit`; then it is killed and the result is a timeout.
+///
+/// Where SIGINT, SIGTERM and SIGHUP are blocked (open_signal_fd()), they end it as well: refused. They stay pending.
 [[nodiscard]] Result<Printed> run_program(const std::vector<std::string>& argv, milliseconds limit);
 
 }  // namespace lockstep::cli

@@ -1,5 +1,7 @@
 #include "cli/preflight_command.hpp"
 
+#include <signal.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <memory>
@@ -8,6 +10,7 @@
 #include "cli/report_json.hpp"
 #include "cli/text_table.hpp"
 #include "cli/tree_check.hpp"
+#include "common/signals.hpp"
 
 namespace lockstep::cli {
 namespace {
@@ -50,6 +53,8 @@ std::string preflight_text(const Preflight& preflight) {
 }
 
 int run_preflight_command(const PreflightOptions& options) {
+  // What is started and unpacked is ended and removed before this program goes.
+  const auto held = open_signal_fd({SIGINT, SIGTERM, SIGHUP});
   const auto examined = look(options.file);
   if (!examined) {
     const ExitCode code = exit_code_of(examined.error());

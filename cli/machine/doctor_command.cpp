@@ -1,5 +1,7 @@
 #include "cli/machine/doctor_command.hpp"
 
+#include <signal.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <iterator>
@@ -7,6 +9,7 @@
 
 #include "cli/exit_code.hpp"
 #include "cli/machine/machine_checks.hpp"
+#include "common/signals.hpp"
 
 namespace lockstep::cli {
 
@@ -54,6 +57,8 @@ std::string doctor_json(const std::vector<Check>& checks) {
 }
 
 int run_doctor_command(const DoctorOptions& options) {
+  // What is started and unpacked is ended and removed before this program goes.
+  const auto held = open_signal_fd({SIGINT, SIGTERM, SIGHUP});
   const std::vector<Check> checks = examine(options);
   std::fputs((options.json ? doctor_json(checks) : doctor_text(checks)).c_str(), stdout);
   return is_healthy(checks) ? kDone : kFailed;

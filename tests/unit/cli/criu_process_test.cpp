@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <thread>
+
 #include "cli/files.hpp"
 #include "tests/unit/support/temp_dir.hpp"
 
@@ -113,6 +115,26 @@ TEST(RunProgram, DoesNotWaitForEver) {
   const auto printed = run_program({"sleep", "60"}, 50ms);
   ASSERT_FALSE(printed);
   EXPECT_EQ(printed.error().code, ErrorCode::timeout);
+}
+
+TEST(RunProgram, EndsWithASignalThatIsBlocked) {
+  sigset_t term;
+  sigset_t before;
+  sigemptyset(&term);
+  sigaddset(&term, SIGTERM);
+  ASSERT_EQ(::pthread_sigmask(SIG_BLOCK, &term, &before), 0);
+  std::jthread sender([thread = ::pthread_self()] {
+    std::this_thread::sleep_for(100ms);
+    ::pthread_kill(thread, SIGTERM);
+  });
+  const auto begun = Clock::now();
+  const auto printed = run_program({"sleep", "60"}, 60s);
+  EXPECT_LT(Clock::now() - begun, 10s);
+  const timespec none{};
+  EXPECT_EQ(::sigtimedwait(&term, nullptr, &none), SIGTERM) << "whoever has blocked it still finds it";
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  ASSERT_FALSE(printed);
+  EXPECT_EQ(printed.error().code, ErrorCode::refused);
 }
 
 TEST(Files, AreReplacedWhole) {
