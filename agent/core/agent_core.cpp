@@ -266,7 +266,7 @@ void AgentCore::on_hook_message(HookId id, const Message& message, TimePoint now
   }
   if (const auto* stored = std::get_if<Stored>(&message.body);
       stored != nullptr && known != hooks_.end() && known->second.step == HookStep::storing) {
-    return on_stored(known->second, *stored, out);
+    return on_stored(known->second, *stored, now, out);
   }
   const std::string wrong = "unexpected " + std::string(type_name(message.body));
   out.log(LogLevel::warning, "refused a hook's message: " + wrong);
@@ -309,9 +309,14 @@ void AgentCore::on_hook_event(HookId id, const Message& message, const HookEvent
   forward(entry->second, now, out);
 }
 
-void AgentCore::on_stored(Hook& hook, const Stored& stored, Outbox& out) {
-  hook.step = stored.ok ? HookStep::stored : HookStep::waiting;
+void AgentCore::on_stored(Hook& hook, const Stored& stored, TimePoint now, Outbox& out) {
+  check_locks(now, out);  // the record may have taken long
   const Holder holder = holder_of(hook.event);
+  if (const RoundView view = view_of(holder.round); !view.broken.empty()) {
+    hook.step = HookStep::waiting;
+    return say(holder, Ready{Phase::commit, false, view.broken, {}, {}}, out);
+  }
+  hook.step = stored.ok ? HookStep::stored : HookStep::waiting;
   if (stored.ok) rounds_[holder.round].votes.insert(holder.member);
   say(holder, Ready{Phase::commit, stored.ok, stored.ok ? "" : "record not written: " + stored.reason, {}, {}}, out);
 }
@@ -381,16 +386,21 @@ void AgentCore::on_time(TimePoint now, Outbox& out) {
 }
 
 void AgentCore::check_locks(TimePoint now, Outbox& out) {
-  for (const Holder& holder : locks_.on_time(now)) {
+  for (const auto& [holder, removed] : locks_.on_time(now)) {
+    const std::string how = removed ? " was removed by somebody else" : " has run out";
     if (holder.member.empty()) {
-      out.log(LogLevel::warning, "the lock that was found of round " + holder.round.value + " has run out");
+      out.log(LogLevel::warning, "the lock that was found of round " + holder.round.value + how);
       continue;
     }
     out.log(LogLevel::warning,
-            "the lock of member " + holder.member.value + " has run out: it was not renewed in time");
+            "the lock of member " + holder.member.value + how +
+                (removed ? ": keep other programs from flushing the pod's rule set" : ": it was not renewed in time"));
+    // Nothing is left to vote on: check_drains() tells the broker that the pod is open.
+    if (removed && view_of(holder.round).committed) continue;
     drains_.erase(holder);
     inodes_.erase(holder);
-    const std::string why = "the pod's lock ran out; its agent was stopped or could not renew it";
+    const std::string why = removed ? "the pod's lock was removed by somebody else, and the pod has been open"
+                                    : "the pod's lock ran out; its agent was stopped or could not renew it";
     break_round(holder, why);
     say(holder, Ready{Phase::lock, false, why, {}, {}}, out);
   }

@@ -103,7 +103,7 @@ class AgentCore {
   void on_order(const Message& message, const Order& order, TimePoint now, Outbox& out);
   void on_release(const Message& message, const Release& release, TimePoint now, Outbox& out);
   void on_hook_event(HookId id, const Message& message, const HookEvent& event, TimePoint now, Outbox& out);
-  void on_stored(Hook& hook, const Stored& stored, Outbox& out);
+  void on_stored(Hook& hook, const Stored& stored, TimePoint now, Outbox& out);
   /// A later hook waits here for the same member at the same barrier.
   [[nodiscard]] bool is_replaced(const Hook& hook) const;
 

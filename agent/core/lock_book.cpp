@@ -23,7 +23,10 @@ Result<void> LockBook::hold(const PodPlace& place, const Holder& holder, millise
     return fail(ErrorCode::conflict, "lock the pod of member " + holder.member.value, "its earlier lock has run out");
   }
   const milliseconds longest = std::max(lock.lease, lease);
-  if (auto renewed = network_.renew(place.pod, longest); !renewed) return renewed;
+  if (auto renewed = network_.renew(place.pod, longest); !renewed) {
+    lock.next_renewal = now;  // if the lock is gone, its other holders have to hear so
+    return renewed;
+  }
   lock.lease = longest;  // not before: by it on_time() tells when the kernel's has run out
   lock.renewed = now;
   lock.next_renewal = now + lock.lease / 3;
@@ -73,22 +76,24 @@ Result<void> LockBook::let_go_round(const RoundId& round) {
   return first;
 }
 
-std::vector<Holder> LockBook::on_time(TimePoint now) {
-  std::vector<Holder> lapsed;
+std::vector<Lapse> LockBook::on_time(TimePoint now) {
+  std::vector<Lapse> lapsed;
   for (auto lock = locks_.begin(); lock != locks_.end();) {
     Lock& held = lock->second;
     // A renewal that comes too late would close a pod that has been open in between: the cut is torn already.
-    const bool kept = now < held.renewed + held.lease;
-    if (kept && now >= held.next_renewal) {
-      const bool renewed = network_.renew(lock->first, held.lease).has_value();
+    const bool in_time = now < held.renewed + held.lease;
+    bool removed = false;
+    if (in_time && now >= held.next_renewal) {
+      const auto renewed = network_.renew(lock->first, held.lease);
+      removed = !renewed && renewed.error().code == ErrorCode::not_found;
       if (renewed) held.renewed = now;
       held.next_renewal = now + held.lease / (renewed ? 3 : 12);
     }
-    if (kept) {
+    if (in_time && !removed) {
       ++lock;
       continue;
     }
-    lapsed.insert(lapsed.end(), held.holders.begin(), held.holders.end());
+    for (const Holder& holder : held.holders) lapsed.push_back({holder, removed});
     // Nothing to report: the lock is gone already, and the holders are told so.
     (void)network_.disarm(lock->first).has_value();
     lock = locks_.erase(lock);

@@ -21,6 +21,13 @@ struct Holder {
   auto operator<=>(const Holder&) const = default;
 };
 
+/// A holder whose lock is gone.
+struct Lapse {
+  Holder holder;
+  bool removed = false;  ///< somebody else has taken it away; else it has run out
+  auto operator<=>(const Lapse&) const = default;
+};
+
 class LockBook {
  public:
   explicit LockBook(PodNetwork& network) : network_(network) {}
@@ -40,8 +47,8 @@ class LockBook {
   Result<void> let_go_round(const RoundId& round);
 
   /// Renews what is due. Returns the holders of pods whose lease ran out unrenewed (this process was stopped, or the
-  /// kernel refused): they hold nothing any more.
-  [[nodiscard]] std::vector<Holder> on_time(TimePoint now);
+  /// kernel refused), or whose lock was found gone: they hold nothing any more.
+  [[nodiscard]] std::vector<Lapse> on_time(TimePoint now);
   [[nodiscard]] std::optional<TimePoint> next_deadline() const;
 
   [[nodiscard]] std::optional<PodId> pod_of(const Holder& holder) const;

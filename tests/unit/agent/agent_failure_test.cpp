@@ -164,6 +164,42 @@ TEST(AnAgentThatStoodStill, NoticesBeforeItVotes) {
   EXPECT_EQ(rig.order(Phase::commit, 1).lines(), (Lines{"broker < Ready lock no m1", "broker < Ready commit no m1"}));
 }
 
+TEST(AnAgentThatStoodStill, NoticesBeforeItVotesAlsoWhileTheRecordIsWritten) {
+  Rig rig;
+  (void)rig.join();
+  rig.lock(1);
+  (void)rig.hook(1, HookAction::post_dump, 1);
+  (void)rig.order(Phase::commit, 1);
+  rig.sleep(milliseconds(15'000));
+  EXPECT_EQ(rig.hook_says(1, {kRound, kGroup, member(1), 1, Stored{true, {}}}).lines(),
+            (Lines{"broker < Ready lock no m1", "broker < Ready commit no m1"}));
+}
+
+TEST(ALockThatSomebodyHasRemoved, IsNoticedWithTheNextRenewalAndNeverVotedFor) {
+  Rig rig;
+  (void)rig.join();
+  rig.lock(1);
+  rig.network.flushed = true;
+  const Actions noticed = rig.pass(milliseconds(5'000));
+  EXPECT_EQ(noticed.lines(), Lines{"broker < Ready lock no m1"});
+  EXPECT_NE(noticed.log().find("removed by somebody else"), std::string::npos) << noticed.log();
+  rig.network.flushed = false;
+  (void)rig.hook(1, HookAction::post_dump, 1);
+  EXPECT_EQ(rig.order(Phase::commit, 1).lines(), Lines{"broker < Ready commit no m1"});
+}
+
+TEST(ALockThatSomebodyHasRemoved, AfterTheCommitLeavesAnOpenPod) {
+  Rig rig;
+  (void)rig.join();
+  rig.lock(1);
+  rig.vote(1, 1);
+  (void)rig.release(Phase::commit);
+  rig.network.flushed = true;
+  const Actions noticed = rig.pass(milliseconds(5'100));
+  EXPECT_TRUE(said(noticed, "broker < Ready unlock m1"));
+  EXPECT_FALSE(said(noticed, "broker < Ready lock no m1"));
+}
+
 // --- a broker that was restarted ------------------------------------------------------------------------------------
 
 TEST(ARestartedBroker, IsToldAgainWhoWeAre) {

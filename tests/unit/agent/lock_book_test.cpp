@@ -78,7 +78,7 @@ TEST_F(Book, KnowsNoLongerLeaseThanTheKernelHasTaken) {
   EXPECT_TRUE(book_.hold(place(1), holder(1), seconds(3), now_));
   network_.broken = {"renew"};
   EXPECT_FALSE(book_.hold(place(1), holder(2), seconds(30), now_));
-  EXPECT_EQ(book_.on_time(now_ + seconds(3)), std::vector<Holder>{holder(1)});
+  EXPECT_EQ(book_.on_time(now_ + seconds(3)), std::vector<Lapse>{{holder(1)}});
 }
 
 TEST_F(Book, TriesAgainSoonWhenTheKernelRefusesARenewal) {
@@ -100,10 +100,25 @@ TEST_F(Book, NamesTheHoldersOfALockThatHasRunOut) {
   EXPECT_TRUE(book_.on_time(now_ + 2 * lease_).empty());
 }
 
+TEST_F(Book, NamesTheHoldersOfALockThatSomebodyHasTakenAway) {
+  EXPECT_TRUE(book_.hold(place(1), holder(1), lease_, now_));
+  network_.flushed = true;
+  EXPECT_EQ(book_.on_time(now_ + lease_ / 3), (std::vector<Lapse>{{holder(1), true}})) << "not only after the lease";
+  EXPECT_TRUE(book_.rounds().empty());
+}
+
+TEST_F(Book, NamesThemAtOnceWhereAFurtherHolderFindsItGone) {
+  EXPECT_TRUE(book_.hold(place(1), holder(1), lease_, now_));
+  network_.flushed = true;
+  EXPECT_FALSE(book_.hold(place(1), holder(2), lease_, now_));
+  EXPECT_EQ(book_.next_deadline(), now_);
+  EXPECT_EQ(book_.on_time(now_), (std::vector<Lapse>{{holder(1), true}}));
+}
+
 TEST_F(Book, DoesNotHideALapseBehindASecondHolder) {
   EXPECT_TRUE(book_.hold(place(1), holder(1), lease_, now_));
   EXPECT_FALSE(book_.hold(place(1), holder(2), lease_, now_ + lease_));
-  EXPECT_EQ(book_.on_time(now_ + lease_), std::vector<Holder>{holder(1)});
+  EXPECT_EQ(book_.on_time(now_ + lease_), std::vector<Lapse>{{holder(1)}});
 }
 
 TEST_F(Book, HoldsNothingWhereLockingFailed) {

@@ -61,6 +61,7 @@ class FakeNetwork : public PodNetwork {
   std::vector<std::string> calls;
   std::set<std::string> broken;
   bool gone = false;  ///< the pods are not there any more
+  bool flushed = false;  ///< somebody has taken the locks away
   std::vector<NatEntry> nat;
   ClosedConnections closed;
   RestoreCheck check;
@@ -71,6 +72,7 @@ class FakeNetwork : public PodNetwork {
   Result<void> call(const std::string& name, const PodId& where, milliseconds lease) {
     calls.push_back(name + " " + std::to_string(where.netns_inode) + (lease.count() != 0 ? " " + std::to_string(lease.count()) : ""));
     if (gone && name == "sockets") return fail(ErrorCode::not_found, name + " pod", "not there");
+    if (flushed && name == "renew") return fail(ErrorCode::not_found, name + " pod", "no table");
     if (broken.contains(name)) return fail(ErrorCode::system, name + " pod", "out of order");
     return {};
   }
