@@ -275,22 +275,30 @@ void AgentCore::on_hook_message(HookId id, const Message& message, TimePoint now
   on_hook_closed(id, now, out);
 }
 
+bool AgentCore::is_own(const PodId& pod) const {
+  const Hello& own = settings_.hello;
+  return pod.boot_id == own.boot_id && std::ranges::find(own.pods, pod.netns_inode) != own.pods.end();
+}
+
+void AgentCore::claim(Message& event) const {
+  if (event.member.empty()) {
+    event.member = settings_.claim_member;
+    if (event.group.empty()) event.group = settings_.claim_group;
+  }
+  auto& said = std::get<HookEvent>(event.body);
+  if (said.dependencies.empty() || !event.group.empty() || settings_.claim_member.empty()) return;
+  // A configuration that is not lockstep's own stands behind what this agent was told.
+  event.member = settings_.claim_member;
+  event.group = settings_.claim_group;
+  said.dependencies.clear();
+}
+
 void AgentCore::on_hook_event(HookId id, const Message& message, const HookEvent& event, TimePoint now, Outbox& out) {
   Hook hook;
   hook.event = message;
   hook.action = event.action;
   hook.event.sequence = ++sequence_;
-  if (hook.event.member.empty()) {
-    hook.event.member = settings_.claim_member;
-    if (hook.event.group.empty()) hook.event.group = settings_.claim_group;
-  }
-  auto& said = std::get<HookEvent>(hook.event.body);
-  if (!said.dependencies.empty() && hook.event.group.empty() && !settings_.claim_member.empty()) {
-    // A configuration that is not lockstep's own stands behind what this agent was told.
-    hook.event.member = settings_.claim_member;
-    hook.event.group = settings_.claim_group;
-    said.dependencies.clear();
-  }
+  if (is_own(event.pod)) claim(hook.event);
   hook.arrived = now;
   hook.next_alive = now + settings_.alive_interval;
   const auto entry = hooks_.emplace(id, std::move(hook)).first;

@@ -22,7 +22,7 @@ namespace lockstep::agent {
 struct CoreSettings {
   Hello hello;          ///< role, name, boot id, pods: who this agent is
   std::string broker;   ///< its address, for people; may be empty
-  GroupId claim_group;  ///< what a sidecar's configuration says of hooks that don't know themselves
+  GroupId claim_group;  ///< what a sidecar's configuration says of its pod's hooks that don't know themselves
   MemberId claim_member;
   milliseconds silence{3000};  ///< until the broker's Welcome says otherwise
   milliseconds heartbeat{500};
@@ -103,6 +103,10 @@ class AgentCore {
   void on_order(const Message& message, const Order& order, TimePoint now, Outbox& out);
   void on_release(const Message& message, const Release& release, TimePoint now, Outbox& out);
   void on_hook_event(HookId id, const Message& message, const HookEvent& event, TimePoint now, Outbox& out);
+  /// Hooks come here also for a pod that has no agent, or before anybody can tell which pod it will be.
+  [[nodiscard]] bool is_own(const PodId& pod) const;
+  /// Adds the names of the claim to an event that has none of its own.
+  void claim(Message& event) const;
   void on_stored(Hook& hook, const Stored& stored, TimePoint now, Outbox& out);
   /// A later hook waits here for the same member at the same barrier.
   [[nodiscard]] bool is_replaced(const Hook& hook) const;

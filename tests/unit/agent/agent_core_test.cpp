@@ -82,6 +82,25 @@ TEST(AHookWithoutNames, GetsThoseOfTheClaimAndOfTheBrokersAnswer) {
   }
 }
 
+TEST(AHookWithoutNames, GetsNoClaimThatIsMadeForAnotherPod) {
+  CoreSettings settings = Rig::settings_of_a_sidecar();
+  settings.claim_group = kGroup;
+  settings.claim_member = member(1);
+  // One whose pod has no agent comes to any there is; at pre-restore nobody may know yet which one it will be.
+  for (const PodId& other : {pod(2), PodId{"boot-1", 0}, PodId{"boot-2", pod(1).netns_inode}}) {
+    Rig rig(settings);
+    (void)rig.join();
+    HookEvent event{HookAction::pre_dump, other, 0, 0, 0, "c0ffee", {}, {}};
+    Message said = rig.hook_says(1, {{}, {}, {}, 1, event}).to_broker().at(0);
+    EXPECT_EQ(said.member, MemberId());
+    EXPECT_EQ(said.group, GroupId());
+    event.dependencies = {MemberId("c0"), MemberId("c1")};
+    said = rig.hook_says(2, {{}, {}, MemberId("c0"), 1, event}).to_broker().at(0);
+    EXPECT_EQ(said.member, MemberId("c0"));
+    EXPECT_EQ(std::get<HookEvent>(said.body).dependencies, event.dependencies);
+  }
+}
+
 TEST(ANameThatIsNotLocksteps, StandsBehindTheClaimAndTheBrokersAnswer) {
   CoreSettings settings = Rig::settings_of_a_sidecar();
   settings.claim_group = kGroup;
