@@ -11,6 +11,7 @@
 #include "cli/attempts/attempts.hpp"
 #include "cli/broker_address.hpp"
 #include "cli/export_folder.hpp"
+#include "cli/former_checkpoint.hpp"
 #include "cli/images_folder.hpp"
 #include "cli/preflight.hpp"
 #include "cli/report.hpp"
@@ -140,7 +141,8 @@ RoundPatience patience_with(const Preflight& preflight) {
   return patience;
 }
 
-/// Clears the images folders of what an earlier round left, and keeps in them what a restore will need.
+/// Clears the images folders of what an earlier round left, whose checkpoint is set aside, and keeps in them what a
+/// restore will need.
 Result<void> make_ready(Operation operation, const Preflight& preflight, bool tried_before) {
   if (auto cleared = clear_images(operation, preflight.members, tried_before); !cleared) return cleared;
   for (const ReadyMember& ready : preflight.members) {
@@ -148,6 +150,17 @@ Result<void> make_ready(Operation operation, const Preflight& preflight, bool tr
     if (auto kept = keep_options(ready); !kept) return kept;
   }
   return {};
+}
+
+/// Of make_ready(), when it has failed on the way: no CRIU has been started.
+void undo(Operation operation, const Preflight& preflight, bool tried_before, Display& display) {
+  if (operation == Operation::restore) return;
+  for (const ReadyMember& ready : preflight.members) {
+    if (ready.images.empty()) continue;
+    const auto back = put_back(ready, tried_before);
+    if (back) continue;
+    display.note("member \"" + ready.member->id.value + "\": its former checkpoint: " + back.error().message());
+  }
 }
 
 /// What was seen in the trees, and what has been done about it.
@@ -165,7 +178,13 @@ Result<AttemptEnd> run_round(Operation operation, BrokerClient& broker, const Ro
   const TimePoint opened = Clock::now();
   RoundDriver driver(broker, plan, display, signals, patience_with(preflight));
   if (auto open = driver.open(); !open) return Failure(open.error());
+  const auto held = operation == Operation::dump ? hold_images(preflight.members) : std::vector<Fd>();
+  if (!held) {
+    driver.give_up(held.error().message());
+    return Failure(held.error());
+  }
   if (auto made = make_ready(operation, preflight, attempt.number > 1); !made) {
+    undo(operation, preflight, attempt.number > 1, display);
     driver.give_up(made.error().message());
     return Failure(made.error());
   }
@@ -188,6 +207,7 @@ Result<AttemptEnd> run_round(Operation operation, BrokerClient& broker, const Ro
   report_findings(preflight, report);
   if (operation == Operation::dump) {
     after_checkpoint(preflight.members, report);
+    settle_former(preflight.members, report);  // not before the new one is on the disk
   } else {
     after_restore(preflight.members, opened, report);
   }

@@ -1,12 +1,14 @@
 #include "cli/images_folder.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 
 #include "cli/criu_command.hpp"
 #include "cli/files.hpp"
+#include "cli/former_checkpoint.hpp"
 #include "cli/images/image_file.hpp"
 
 namespace lockstep::cli {
@@ -42,32 +44,51 @@ Result<void> park_tracking_images(const ReadyMember& ready) {
   return {};
 }
 
-/// Whether CRIU has written this file: nothing else may go because of its name alone. Memory pages stand in their file
-/// as they are, without a magic word.
+/// CRIU's images that have no magic word (criu/image-desc.c: RAW_IMAGE_MAGIC, and memory): what other programs have
+/// written, and netlink's answers. A number follows.
+bool has_raw_name(std::string_view name) {
+  constexpr std::array<std::string_view, 12> kRaw{"ifaddr-",    "route-",     "route6-",   "rule-",
+                                                  "iptables-",  "ip6tables-", "nftables-", "netns-ct-",
+                                                  "netns-exp-", "tmpfs-dev-", "tmpfs-",    "binfmt-misc-"};
+  if (name.starts_with("pages-")) return true;
+  return std::ranges::any_of(kRaw, [&](std::string_view start) {
+    const std::string_view rest = name.starts_with(start) ? name.substr(start.size()) : "";
+    const std::size_t digits = std::min(rest.find_first_not_of("0123456789"), rest.size());
+    return digits > 0 && (rest.substr(digits) == ".img" || rest.substr(digits) == ".tar.gz.img");
+  });
+}
+
+std::vector<std::string> stale_files(Operation operation, const ReadyMember& ready) {
+  const std::string work = ready.work + "/";
+  if (operation == Operation::restore) return {work + "stats-restore", restored_pidfile(ready.images)};
+  return {ready.images + "/" + std::string(kRecordPartFile), work + "stats-dump"};
+}
+
+}  // namespace
+
+/// Nothing may go because of its name alone, but for the images that have nothing else.
 bool is_image(const std::filesystem::path& path) {
   const std::string name = path.filename();
+  if (is_tracking_image(name) && path.extension() == kParked) return true;
   if (path.extension() != ".img") return false;
-  if (name.starts_with("pages-")) return true;
+  if (has_raw_name(name)) return true;
   std::uint32_t word = 0;
   std::ifstream file(path, std::ios::binary);
   file.read(reinterpret_cast<char*>(&word), sizeof word);
   return file && (word == images::kCommonMagic || word == images::kInventoryMagic);
 }
 
-/// An earlier dump's images. CRIU would open them anew and cut them to nothing, which costs it some 5 ms on ext4 while
-/// the tasks are frozen, and would leave those that it has no successor for.
-///
-/// `ours`: CRIU has been started here a moment ago. Otherwise its inventory tells that the folder is CRIU's; a dump
-/// that failed has none, since CRIU writes it last.
-Result<std::vector<std::string>> old_images(const std::string& folder, bool ours) {
+/// CRIU would open an earlier dump's images anew and cut them to nothing, which costs it some 5 ms on ext4 while the
+/// tasks are frozen, and would leave those that it has no successor for.
+Result<std::vector<std::string>> images_in(const std::string& folder, bool ours) {
   std::vector<std::string> found;
   std::error_code error;
   const bool is_criu_folder =
       ours || images::ImageFile::open(folder + "/inventory.img", images::kInventoryMagic).has_value();
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     const std::filesystem::path& path = entry.path();
-    const bool parked = is_tracking_image(path.filename()) && path.extension() == kParked;
-    if (parked || (is_criu_folder && entry.is_regular_file(error) && is_image(path))) found.push_back(path);
+    if (!entry.is_regular_file(error) || !is_image(path)) continue;
+    if (is_criu_folder || path.extension() == kParked) found.push_back(path);
   }
   // Podman makes its folder when it needs it.
   if (error == std::errc::no_such_file_or_directory) return std::vector<std::string>{};
@@ -77,33 +98,17 @@ Result<std::vector<std::string>> old_images(const std::string& folder, bool ours
   return found;
 }
 
-Result<std::vector<std::string>> stale_files(Operation operation, const ReadyMember& ready, bool ours) {
-  const std::string folder = ready.images + "/";
-  const std::string work = ready.work + "/";
-  if (operation == Operation::restore) return std::vector{work + "stats-restore", restored_pidfile(ready.images)};
-  auto images = old_images(ready.images, ours);
-  if (!images) return images;
-  // The record first: never images of one round beside the record of another.
-  std::vector<std::string> stale{folder + std::string(kRecordFile), folder + std::string(kRecordPartFile),
-                                 work + "stats-dump"};
-  stale.insert(stale.end(), images->begin(), images->end());
-  return stale;
-}
-
-}  // namespace
-
 Result<void> clear_images(Operation operation, const std::vector<ReadyMember>& members, bool tried_before) {
   for (const ReadyMember& ready : members) {
     if (ready.images.empty()) continue;  // they are on its node
     if (operation == Operation::restore) {
       if (auto parked = park_tracking_images(ready); !parked) return fail_from(parked.error(), the_member(ready));
     }
-    const auto stale = stale_files(operation, ready, tried_before);
-    if (!stale) return fail_from(stale.error(), the_member(ready));
-    for (const std::string& path : *stale) {
+    for (const std::string& path : stale_files(operation, ready)) {
       if (auto removed = remove_file(path); !removed) return fail_from(removed.error(), the_member(ready));
     }
   }
+  if (operation == Operation::dump) return set_aside(members, tried_before);
   return {};
 }
 

@@ -12,6 +12,7 @@
 
 #include "cli/criu_driver.hpp"
 #include "cli/files.hpp"
+#include "cli/former_checkpoint.hpp"
 #include "cli/kubernetes/kubelet_driver.hpp"
 #include "cli/podman_driver.hpp"
 #include "common/netns.hpp"
@@ -105,7 +106,9 @@ Result<Record> read_record(const std::string& images) {
   const std::string path = images + "/" + std::string(kRecordFile);
   const auto bytes = read_file(path, kMaxFrame);
   if (!bytes && bytes.error().code == ErrorCode::not_found) {
-    return fail(ErrorCode::not_found, path, "is missing: this is no member of a committed checkpoint");
+    const std::string hint = former_hint(images);
+    return fail(ErrorCode::not_found, path,
+                "is missing: this is no member of a committed checkpoint" + (hint.empty() ? "" : "; " + hint));
   }
   if (!bytes) return Failure(bytes.error());
   auto record = decode_record(*bytes);

@@ -1,4 +1,6 @@
 /// The members' own commands: at the frozen point nobody writes, a failure undoes the round, and their words are kept.
+#include <signal.h>
+
 #include <nlohmann/json.hpp>
 
 #include "tests/e2e/end_to_end.hpp"
@@ -61,6 +63,41 @@ TEST_F(Commands, ThatFailOrHangAbortTheRoundAndEverybodyRunsOn) {
     for (const std::string& member : traffic.members())
       EXPECT_FALSE(std::filesystem::exists(cluster.record_of(member)));
   }
+  expect_good_end(cluster, traffic);
+}
+
+TEST_F(Commands, ThatFailLeaveTheFormerCheckpointToBeRestored) {
+  Cluster cluster(2, Agents::sidecars);
+  const Traffic traffic(cluster.dir(), cluster.network(), {});
+  const std::vector<pid_t> pids = traffic.pids();
+  const std::string group = cluster.write_group(traffic.group(), kShortBounds);
+  // The second one replaces the first.
+  for (int round = 0; round < 2; ++round) {
+    const CommandResult dump = cluster.lockstep({"checkpoint", group, "--leave-running"});
+    ASSERT_EQ(dump.exit_code, 0) << dump.out << dump.err;
+    for (const std::string& member : traffic.members())
+      EXPECT_FALSE(std::filesystem::exists(cluster.images_of(member) / "former")) << member;
+  }
+  const std::string round = read_file(cluster.record_of("server"));
+  // Before any CRIU is started, and when all of them have written their images.
+  for (const std::string run : {"{before: prepare, run: \"exit 7\"}", "{at: frozen, run: \"exit 7\"}"}) {
+    const nlohmann::json report = checkpoint(cluster, write_group(cluster, traffic, "  - " + run + "\n"), 1);
+    EXPECT_EQ(report["verdict"], "aborted") << run;
+    EXPECT_EQ(read_file(cluster.record_of("server")), round) << run;
+    std::vector<std::string> verify{"verify"};
+    for (const std::string& member : traffic.members()) {
+      verify.push_back(cluster.images_of(member));
+      EXPECT_FALSE(std::filesystem::exists(cluster.images_of(member) / "former")) << member;
+    }
+    const CommandResult verified = cluster.lockstep(verify);
+    EXPECT_EQ(verified.exit_code, 0) << run << verified.out << verified.err;
+    EXPECT_THAT(traffic.await_flow(traffic.snapshot()), IsEmpty()) << run;
+  }
+  for (const pid_t pid : pids) ::kill(pid, SIGKILL);
+  ASSERT_TRUE(traffic.await_gone(pids));
+  const CommandResult restored = cluster.lockstep({"restore", cluster.write_group(traffic.group(), kShortBounds)});
+  ASSERT_EQ(restored.exit_code, 0) << restored.out << restored.err;
+  EXPECT_THAT(traffic.await_flow(traffic.snapshot()), IsEmpty());
   expect_good_end(cluster, traffic);
 }
 

@@ -219,6 +219,8 @@ TEST_F(PreflightTest, ClearsWhatAnEarlierRoundLeft) {
   EXPECT_EQ(test::read_file(folder_ / "images/a/lockstep.record"), "x");
   EXPECT_FALSE(std::filesystem::exists(folder_ / "images/a/restored.pid"));
   ASSERT_TRUE(clear_images(Operation::dump, members));
+  EXPECT_EQ(test::read_file(folder_ / "images/a/former/lockstep.record"), "x");
+  std::filesystem::remove_all(folder_ / "images/a/former");
   EXPECT_TRUE(std::filesystem::is_empty(folder_ / "images/a"));
 }
 
