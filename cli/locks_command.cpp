@@ -106,7 +106,9 @@ int run_locks_command(const LocksOptions& options) {
   const Survey survey = survey_all();
   const std::string text =
       options.json ? locks_json(survey.rows, survey.errors, unix_ms()) : locks_text(survey.rows, unix_ms());
-  std::fputs(text.c_str(), stdout);
+  // "no locks" is for who could look everywhere.
+  const bool unknown = survey.rows.empty() && !survey.errors.empty();
+  if (options.json || !unknown) std::fputs(text.c_str(), stdout);
   return report_errors(survey);
 }
 
