@@ -181,7 +181,10 @@ Result<void> AgentShell::connect_one(zmq::socket_t& socket, const std::string& e
   if (key_ && endpoint.starts_with("tcp:")) {
     if (auto secured = secure_zmq(socket, *key_); !secured) return secured;
   }
-  return connect_zmq(socket, endpoint);
+  if (scope_ != Scope::self) return connect_zmq(socket, endpoint);
+  const auto address = with_address(endpoint);
+  if (!address) return Failure(address.error());
+  return connect_zmq(socket, *address);
 }
 
 void AgentShell::tell_failed_handshakes() {

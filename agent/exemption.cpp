@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "common/endpoints.hpp"
+#include "schemas/endpoint_text.hpp"
 
 namespace lockstep::agent {
 namespace {
@@ -50,6 +51,18 @@ Result<std::vector<Endpoint>> resolve_exemptions(const std::vector<std::string>&
     }
   }
   return exempt;
+}
+
+Result<std::string> with_address(const std::string& zmq_endpoint) {
+  auto endpoint = parse_endpoint(zmq_endpoint);
+  if (!endpoint) return Failure(endpoint.error());
+  if (endpoint->transport != Transport::tcp || parse_address(endpoint->host)) return zmq_endpoint;
+  const auto found = resolve_exemptions({zmq_endpoint});
+  if (!found) return Failure(found.error());
+  const auto v4 = std::ranges::find(*found, IpFamily::v4, &Endpoint::family);
+  const Endpoint& chosen = v4 != found->end() ? *v4 : found->front();
+  endpoint->host = address_text(chosen.family, chosen.address);
+  return endpoint->text();
 }
 
 }  // namespace lockstep::agent

@@ -13,4 +13,8 @@ namespace lockstep::agent {
 /// resolver cannot be asked through a locked network.
 [[nodiscard]] Result<std::vector<Endpoint>> resolve_exemptions(const std::vector<std::string>& zmq_endpoints);
 
+/// The ZeroMQ endpoint with the address of its name, IPv4 where there is one; one that has no name as it is. libzmq
+/// looks a name up each time that it connects again, which may be when the network is locked.
+[[nodiscard]] Result<std::string> with_address(const std::string& zmq_endpoint);
+
 }  // namespace lockstep::agent
