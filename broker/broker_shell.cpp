@@ -287,7 +287,12 @@ void BrokerShell::perform(const Archive& action) {
   const auto kept = journal_->end(action.status);
   // Not lost: the next broker finds the round unfinished, and ends it again.
   if (!kept)
-    spdlog::warn("the end of round {} is not in the journal: {}", action.status.round.value, kept.error().message());
+    return spdlog::warn("the end of round {} is not in the journal: {}", action.status.round.value,
+                        kept.error().message());
+  if (const auto tidied = journal_->tidy(); !tidied)
+    spdlog::warn(
+        "the journal has the end of round {}, but can't be tidied up; it is tried again after the next round: {}",
+        action.status.round.value, tidied.error().message());
 }
 
 void BrokerShell::perform(const LogLine& action) {

@@ -19,6 +19,8 @@ constexpr int kOpen = 0;
 constexpr int kDecided = 1;
 constexpr int kEnded = 2;
 constexpr int kTakenBack = 3;  ///< as kOpen: its decision could not be kept, and does not count
+/// Has ended, too. (Brokers from before this state take it for open, and abort it once more.)
+constexpr int kAborted = 4;
 
 /// In write-ahead mode FULL syncs the log at each commit. The log is written back only when a round has ended: never
 /// while tasks are frozen and wait for a decision.
@@ -191,8 +193,8 @@ Result<void> JournalDb::undecide(const RoundId& round) {
   // A commit that has failed is not seen here, but its pages may stand in the log, and whoever opens the file next
   // would take them for good when their sync was all that failed. What is written now takes their place. The state is a
   // new one: pages that do not change are not written.
-  Statement update(db_.get(), "UPDATE rounds SET state = ? WHERE id = ? AND state <> ?");
-  update.number(1, kTakenBack).text(2, round.value).number(3, kEnded);
+  Statement update(db_.get(), "UPDATE rounds SET state = ? WHERE id = ? AND state NOT IN (?, ?)");
+  update.number(1, kTakenBack).text(2, round.value).number(3, kEnded).number(4, kAborted);
   (void)update.next();
   if (update.ok()) return {};
   const Error why = failure("take a decision back from").value();
@@ -204,29 +206,53 @@ Result<void> JournalDb::undecide(const RoundId& round) {
 Result<void> JournalDb::end(const Message& status) {
   if (problem_) return Failure(*problem_);
   Statement update(db_.get(), "UPDATE rounds SET state = ?, status = ? WHERE id = ?");
-  update.number(1, kEnded).blob(2, encode(status)).text(3, status.round.value);
+  const bool aborted = summary_of(status).state == RoundState::aborted;
+  update.number(1, aborted ? kAborted : kEnded).blob(2, encode(status)).text(3, status.round.value);
   (void)update.next();
-  if (!update.ok()) return failure("write to");
-  Statement prune(db_.get(),
-                  "DELETE FROM rounds WHERE state = ?1 AND number <= (SELECT number FROM rounds WHERE state = ?1 "
-                  "ORDER BY number DESC LIMIT 1 OFFSET ?2)");
-  prune.number(1, kEnded).number(2, static_cast<std::int64_t>(kept_));
-  (void)prune.next();
-  if (!prune.ok()) return failure("prune");
+  return update.ok() ? Result<void>() : failure("write to");
+}
+
+Result<void> JournalDb::tidy() {
+  if (problem_) return Failure(*problem_);
+  // A round that is forgotten counts as aborted: whoever is in doubt about a committed one has to find it.
+  const auto kept = static_cast<std::int64_t>(kept_);
+  Statement aborted(db_.get(),
+                    "DELETE FROM rounds WHERE state = ?1 AND number <= (SELECT number FROM rounds WHERE state = ?1 "
+                    "ORDER BY number DESC LIMIT 1 OFFSET ?2)");
+  aborted.number(1, kAborted).number(2, kept);
+  (void)aborted.next();
+  if (!aborted.ok()) return failure("prune");
+  // "Now" is when the newest round was opened: with none since, there is nothing to make room for.
+  Statement committed(
+      db_.get(),
+      "DELETE FROM rounds WHERE state = ?1 AND number <= (SELECT number FROM rounds WHERE state = ?1 "
+      "ORDER BY number DESC LIMIT 1 OFFSET ?2) AND (opened_unix_ms < (SELECT opened_unix_ms FROM rounds "
+      "ORDER BY number DESC LIMIT 1) - ?3 OR number <= (SELECT number FROM rounds WHERE state = ?1 "
+      "ORDER BY number DESC LIMIT 1 OFFSET ?4))");
+  committed.number(1, kEnded).number(2, kept).number(3, kKeptForDoubtMs);
+  committed.number(4, kept * static_cast<std::int64_t>(kMostForDoubt));
+  (void)committed.next();
+  if (!committed.ok()) return failure("prune");
   return write_back(false);
+}
+
+std::optional<JournalRound> JournalDb::round_at(const Statement& row) {
+  auto message = decode(row.bytes_at(0), kOldestKeptVersion);
+  auto* plan = message ? std::get_if<OpenRound>(&message->body) : nullptr;
+  if (plan == nullptr) return std::nullopt;
+  return JournalRound{message->round, message->group, std::move(*plan), row.number_at(1), row.number_at(2) == kDecided};
 }
 
 Result<std::vector<JournalRound>> JournalDb::unfinished() {
   if (problem_) return Failure(*problem_);
   std::vector<JournalRound> rounds;
-  Statement select(db_.get(), "SELECT plan, opened_unix_ms, state FROM rounds WHERE state <> ? ORDER BY number");
-  select.number(1, kEnded);
+  Statement select(db_.get(),
+                   "SELECT plan, opened_unix_ms, state FROM rounds WHERE state NOT IN (?, ?) ORDER BY number");
+  select.number(1, kEnded).number(2, kAborted);
   while (select.next()) {
-    auto message = decode(select.bytes_at(0), kOldestKeptVersion);
-    auto* plan = message ? std::get_if<OpenRound>(&message->body) : nullptr;
-    if (plan == nullptr) return damaged(path_, "holds a round that can't be read");
-    rounds.push_back(JournalRound{message->round, message->group, std::move(*plan), select.number_at(1),
-                                  select.number_at(2) == kDecided});
+    auto begin = round_at(select);
+    if (!begin) return damaged(path_, "holds a round that can't be read");
+    rounds.push_back(std::move(*begin));
   }
   if (!select.ok()) return failure("read");
   return rounds;
@@ -234,8 +260,8 @@ Result<std::vector<JournalRound>> JournalDb::unfinished() {
 
 Result<std::optional<Message>> JournalDb::find(const RoundId& round) {
   if (problem_) return Failure(*problem_);
-  Statement select(db_.get(), "SELECT status FROM rounds WHERE id = ? AND state = ?");
-  select.text(1, round.value).number(2, kEnded);
+  Statement select(db_.get(), "SELECT status FROM rounds WHERE id = ? AND state IN (?, ?)");
+  select.text(1, round.value).number(2, kEnded).number(3, kAborted);
   if (!select.next()) {
     if (!select.ok()) return failure("read");
     return std::optional<Message>();
@@ -245,12 +271,23 @@ Result<std::optional<Message>> JournalDb::find(const RoundId& round) {
   return std::optional<Message>(std::move(*message));
 }
 
+Result<std::optional<JournalRound>> JournalDb::decided(const RoundId& round) {
+  if (problem_) return Failure(*problem_);
+  Statement select(db_.get(), "SELECT plan, opened_unix_ms, state FROM rounds WHERE id = ? AND state = ?");
+  select.text(1, round.value).number(2, kDecided);
+  if (!select.next()) return select.ok() ? Result<std::optional<JournalRound>>(std::nullopt) : failure("read");
+  auto begin = round_at(select);
+  if (!begin) return damaged(path_, "holds a round that can't be read: " + round.value);
+  return begin;
+}
+
 Result<std::vector<RoundSummary>> JournalDb::history(const GroupId& group, std::size_t limit) {
   if (problem_) return Failure(*problem_);
   std::vector<RoundSummary> rounds;
-  Statement select(db_.get(),
-                   "SELECT status FROM rounds WHERE state = ?1 AND (?2 = '' OR group_id = ?2) ORDER BY number DESC LIMIT ?3");
-  select.number(1, kEnded).text(2, group.value).number(3, static_cast<std::int64_t>(limit));
+  Statement select(
+      db_.get(),
+      "SELECT status FROM rounds WHERE state IN (?1, ?4) AND (?2 = '' OR group_id = ?2) ORDER BY number DESC LIMIT ?3");
+  select.number(1, kEnded).text(2, group.value).number(3, static_cast<std::int64_t>(limit)).number(4, kAborted);
   while (select.next()) {
     auto message = decode(select.bytes_at(0), kOldestKeptVersion);
     if (!message) return damaged(path_, "holds a round that can't be read");

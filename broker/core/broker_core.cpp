@@ -245,6 +245,14 @@ std::optional<Message> BrokerCore::past_verdict(const RoundId& id) const {
   if (const auto* status = *last_word ? std::get_if<RoundStatus>(&(*last_word)->body) : nullptr) {
     release = Release{status->operation, status->phase, Verdict::abort, status->reason, status->culprit, true};
     if (status->state != RoundState::aborted) release.verdict = Verdict::go;
+  } else {
+    // The end of a round that is not in memory may not have found room on the disk; its decision had.
+    const auto decided = journal_.decided(id);
+    if (!decided) return std::nullopt;
+    if (*decided) {
+      const Operation operation = (*decided)->plan.operation;
+      release = Release{operation, phases_of(operation).back(), Verdict::go, {}, {}, true};
+    }
   }
   return Message{id, {}, {}, 0, release};
 }

@@ -2,6 +2,8 @@
 /// aborted by its successor, decided ones too: their members' records tell a whole set of images from a torn one.
 #pragma once
 
+#include <algorithm>
+#include <deque>
 #include <optional>
 #include <vector>
 
@@ -14,7 +16,7 @@ class MemoryJournal : public Journal {
   explicit MemoryJournal(std::size_t kept = 1000) : kept_(kept) {}
 
   Result<void> open(const JournalRound& round) override {
-    if (entries_.size() >= kept_ && entries_.front().status) entries_.erase(entries_.begin());
+    forget(round.opened_unix_ms);
     entries_.push_back({round, std::nullopt});
     return {};
   }
@@ -49,6 +51,12 @@ class MemoryJournal : public Journal {
     }
     return std::optional<Message>();
   }
+  Result<std::optional<JournalRound>> decided(const RoundId& round) override {
+    for (const Entry& entry : entries_) {
+      if (entry.round.id == round && !entry.status && entry.round.decided) return std::optional(entry.round);
+    }
+    return std::optional<JournalRound>();
+  }
   Result<std::vector<RoundSummary>> history(const GroupId& group, std::size_t limit) override {
     std::vector<RoundSummary> rounds;
     for (auto entry = entries_.rbegin(); entry != entries_.rend() && rounds.size() < limit; ++entry) {
@@ -63,8 +71,23 @@ class MemoryJournal : public Journal {
     std::optional<Message> status;
   };
 
+  /// The oldest that has ended, beyond what is kept. Aborted rounds don't push out committed ones: whoever asks for a
+  /// round that is not known hears that it was aborted.
+  void forget(std::int64_t now_unix_ms) {
+    for (const bool aborted : {true, false}) {
+      const auto is_one = [&](const Entry& entry) {
+        return entry.status && (summary_of(*entry.status).state == RoundState::aborted) == aborted;
+      };
+      const auto count = static_cast<std::size_t>(std::ranges::count_if(entries_, is_one));
+      const auto oldest = std::ranges::find_if(entries_, is_one);
+      if (oldest == entries_.end() || count < kept_) continue;
+      const bool old = oldest->round.opened_unix_ms < now_unix_ms - kKeptForDoubtMs;
+      if (aborted || old || count >= kMostForDoubt * kept_) entries_.erase(oldest);
+    }
+  }
+
   std::size_t kept_;
-  std::vector<Entry> entries_;  ///< oldest first
+  std::deque<Entry> entries_;  ///< oldest first
 };
 
 }  // namespace lockstep::broker

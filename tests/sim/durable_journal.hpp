@@ -51,6 +51,10 @@ class DurableJournal : public broker::Journal {
     if (trouble == DiskTrouble::takes_nothing) return Failure(failure());
     return disk_.find(round);
   }
+  Result<std::optional<broker::JournalRound>> decided(const RoundId& round) override {
+    if (trouble == DiskTrouble::takes_nothing) return Failure(failure());
+    return disk_.decided(round);
+  }
   Result<std::vector<RoundSummary>> history(const GroupId& group, std::size_t limit) override {
     if (trouble == DiskTrouble::takes_nothing) return Failure(failure());
     return disk_.history(group, limit);

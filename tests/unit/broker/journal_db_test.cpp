@@ -64,6 +64,11 @@ TEST_F(JournalDbTest, KeepsRoundsOverARestart) {
   EXPECT_TRUE((*left)[1].decided);
   EXPECT_EQ((*left)[1].plan.members[0].pod.netns_inode, 43U);
   EXPECT_FALSE(journal->find(RoundId("r1"))->has_value());
+  EXPECT_FALSE(journal->decided(RoundId("r1"))->has_value()) << "open";
+  EXPECT_FALSE(journal->decided(RoundId("r3"))->has_value()) << "aborted";
+  EXPECT_FALSE(journal->decided(RoundId("r4"))->has_value()) << "unknown";
+  ASSERT_TRUE(journal->decided(RoundId("r2"))->has_value());
+  EXPECT_EQ((*journal->decided(RoundId("r2")))->plan.members[0].pod.netns_inode, 43U);
   const auto last = journal->find(RoundId("r3"));
   ASSERT_TRUE(last && last->has_value());
   EXPECT_EQ(std::get<RoundStatus>((*last)->body).reason, "why");
@@ -73,7 +78,8 @@ TEST_F(JournalDbTest, ListsTheNewestFirstAndForgetsTheOldest) {
   const auto journal = open();
   for (int i = 1; i <= 6; ++i) {
     ASSERT_TRUE(journal->open(round(i)));
-    ASSERT_TRUE(journal->end(ended(round(i), RoundState::complete)));
+    ASSERT_TRUE(journal->end(ended(round(i), RoundState::aborted)));
+    ASSERT_TRUE(journal->tidy());
   }
   const auto ids = [&](const std::string& group, std::size_t limit) {
     std::vector<std::string> names;
@@ -85,6 +91,34 @@ TEST_F(JournalDbTest, ListsTheNewestFirstAndForgetsTheOldest) {
   EXPECT_EQ(ids("", 10), (std::vector<std::string>{"r6", "r5", "r4"}));
   EXPECT_EQ(ids("even", 10), (std::vector<std::string>{"r6", "r4"}));
   EXPECT_EQ(ids("", 1), (std::vector<std::string>{"r6"}));
+}
+
+TEST_F(JournalDbTest, ForgetsNoCommittedRoundThatSomebodyMayBeInDoubtAbout) {
+  const auto journal = open();
+  std::int64_t now = 1'000;
+  int last = 0;
+  const auto add = [&](RoundState state) {
+    JournalRound begin = round(++last);
+    begin.opened_unix_ms = now;
+    EXPECT_TRUE(journal->open(begin));
+    EXPECT_TRUE(journal->end(ended(begin, state)));
+    EXPECT_TRUE(journal->tidy());
+    return begin.id;
+  };
+  const auto knows = [&](const RoundId& id) { return journal->find(id)->has_value(); };
+  const RoundId committed = add(RoundState::complete);
+  const RoundId aborted = add(RoundState::aborted);
+  for (int i = 0; i < 10; ++i) {
+    (void)add(RoundState::aborted);
+    (void)add(RoundState::complete);
+  }
+  EXPECT_TRUE(knows(committed));
+  EXPECT_FALSE(knows(aborted));
+  now += kKeptForDoubtMs + 1;
+  const RoundId later = add(RoundState::complete);
+  EXPECT_FALSE(knows(committed)) << "nobody asks for it any more";
+  for (std::size_t i = 0; i < 3 * kMostForDoubt; ++i) (void)add(RoundState::complete);
+  EXPECT_FALSE(knows(later)) << "there is a limit all the same";
 }
 
 TEST_F(JournalDbTest, DecidesOnlyWhatIsOpen) {
@@ -115,7 +149,8 @@ TEST_F(JournalDbTest, SaysThatItIsDamagedAndNothingElse) {
   {
     const auto journal = open();
     for (int i = 1; i <= 3; ++i) ASSERT_TRUE(journal->open(round(i)));
-    ASSERT_TRUE(journal->end(ended(round(1), RoundState::complete)));  // writes the log back
+    ASSERT_TRUE(journal->end(ended(round(1), RoundState::complete)));
+    ASSERT_TRUE(journal->tidy());  // writes the log back
   }
   const auto size = std::filesystem::file_size(path_);
   ASSERT_GT(size, 8192U);

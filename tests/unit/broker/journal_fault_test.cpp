@@ -14,6 +14,7 @@ namespace {
 struct Disk {
   bool no_sync = false;  ///< what has been written stays
   bool no_room = false;  ///< it is full: the log can't grow, what is there in the database can be written over
+  bool only_log = false;  ///< nothing can be written but the log
 } disk;
 
 /// SQLite's own file, behind one that may refuse.
@@ -33,6 +34,7 @@ const sqlite3_io_methods kMethods{
     },
     [](sqlite3_file* file, const void* from, int size, sqlite3_int64 at) {
       const bool is_log = reinterpret_cast<FaultyFile*>(file)->is_log;
+      if (disk.only_log && !is_log) return SQLITE_FULL;
       return disk.no_room && is_log ? SQLITE_FULL : real(file)->pMethods->xWrite(real(file), from, size, at);
     },
     [](sqlite3_file* file, sqlite3_int64 size) { return real(file)->pMethods->xTruncate(real(file), size); },
@@ -137,12 +139,28 @@ TEST_F(JournalDbFaults, ADiskThatTakesNothingMoreStillTakesADecisionBack) {
   disk.no_sync = true;
   EXPECT_FALSE(journal->decide(round()));
   ASSERT_TRUE(next_broker_finds_it_decided());
-  disk = {.no_sync = false, .no_room = true};
+  disk = {.no_sync = false, .no_room = true, .only_log = false};
   const auto taken = journal->undecide(round().id);
   EXPECT_TRUE(taken) << taken.error().message();
   EXPECT_FALSE(next_broker_finds_it_decided());
   disk = {};
   EXPECT_TRUE(journal->end(Message{round().id, round().group, {}, 0, RoundStatus{}})) << "it goes on";
+}
+
+TEST_F(JournalDbFaults, AnEndIsKeptWhereOnlyTheTidyingUpFails) {
+  const auto journal = with_open_round();
+  disk.only_log = true;
+  RoundStatus status;
+  status.reason = "why";
+  status.state = RoundState::aborted;
+  const auto kept = journal->end(Message{round().id, round().group, {}, 0, status});
+  EXPECT_TRUE(kept) << kept.error().message();
+  const auto tidied = journal->tidy();
+  ASSERT_FALSE(tidied);
+  EXPECT_NE(tidied.error().message().find("write back"), std::string::npos) << tidied.error().message();
+  ASSERT_TRUE(journal->find(round().id)->has_value());
+  disk = {};
+  EXPECT_TRUE(journal->tidy());
 }
 
 TEST_F(JournalDbFaults, AFullDiskOpensNoRoundAndLeavesNone) {

@@ -29,6 +29,10 @@ class TestJournal : public MemoryJournal {
     if (stuck) return broken();
     return MemoryJournal::undecide(round);
   }
+  Result<void> end(const Message& status) override {
+    if (endless) return broken();
+    return MemoryJournal::end(status);
+  }
   Result<std::optional<Message>> find(const RoundId& round) override {
     if (unreadable) return broken();
     return MemoryJournal::find(round);
@@ -39,6 +43,7 @@ class TestJournal : public MemoryJournal {
   }
 
   bool full = false;
+  bool endless = false;  ///< takes no last words
   bool unreadable = false;
   bool unsynced = false;  ///< what is written stays, and is said to have failed
   bool stuck = false;     ///< nothing can be taken back
@@ -228,6 +233,50 @@ TEST_P(JournalTest, WhatHasEndedIsAnsweredFromTheJournal) {
   ASSERT_NE(release, nullptr);
   EXPECT_EQ(release->verdict, Verdict::go);
   EXPECT_TRUE(release->over);
+}
+
+TEST_P(JournalTest, ADecidedRoundWhoseEndCouldNotBeKeptIsNotTakenForAborted) {
+  Rig rig(journal_, {.name = "b", .kept_rounds = 0});
+  rig.everybody_says_hello(2);
+  (void)rig.open(plan(GetParam(), 2));
+  journal_.endless = true;
+  rig.walk(2, kLastPhase + 1);
+  ASSERT_EQ(rig.status().state, RoundState::complete);
+  (void)rig.say(kClient, {RoundId("r-2"), GroupId("bank"), {}, 8, plan(GetParam(), 2)});
+  (void)rig.say(kClient, {RoundId("r-2"), {}, {}, 8, AbortRound{}});
+  ASSERT_EQ(rig.broker().rounds.size(), 1U) << "the decided one is not in memory any more";
+  for (const bool by_hook : {true, false}) {
+    const Actions answer = by_hook ? repeat_vote(rig) : rig.say(agent(1), Message{{}, {}, {}, 1, Heartbeat{{kRound}}});
+    const Release* release = release_to(answer, agent(1));
+    ASSERT_NE(release, nullptr);
+    EXPECT_EQ(release->verdict, Verdict::go);
+    EXPECT_TRUE(release->over);
+  }
+}
+
+TEST_P(JournalTest, AbortedRoundsPushNoCommittedOneOutOfAJournalInMemory) {
+  MemoryJournal journal(3);
+  std::int64_t now = 1;
+  const auto add = [&](const std::string& id, RoundState state) {
+    const JournalRound begin{RoundId(id), kGroup, {}, now, false};
+    EXPECT_TRUE(journal.open(begin));
+    RoundStatus status;
+    status.operation = GetParam();
+    status.state = state;
+    EXPECT_TRUE(journal.end(Message{begin.id, begin.group, {}, 0, status}));
+  };
+  const auto knows = [&](const std::string& id) { return journal.find(RoundId(id))->has_value(); };
+  add("committed", RoundState::complete);
+  for (int i = 0; i < 10; ++i) add("a" + std::to_string(i), RoundState::aborted);
+  for (int i = 0; i < 10; ++i) add("c" + std::to_string(i), RoundState::complete);
+  EXPECT_TRUE(knows("committed"));
+  EXPECT_FALSE(knows("a0"));
+  EXPECT_TRUE(knows("a9")) << "for the history";
+  now += kKeptForDoubtMs + 1;
+  add("later", RoundState::complete);
+  EXPECT_FALSE(knows("committed"));
+  for (std::size_t i = 0; i < 2 * kMostForDoubt * 3; ++i) add("l" + std::to_string(i), RoundState::complete);
+  EXPECT_FALSE(knows("later")) << "there is a limit all the same";
 }
 
 TEST_P(JournalTest, AnUnreadableJournalIsNotGuessedAt) {
