@@ -22,8 +22,9 @@ constexpr int kTakenBack = 3;  ///< as kOpen: its decision could not be kept, an
 /// Has ended, too. (Brokers from before this state take it for open, and abort it once more.)
 constexpr int kAborted = 4;
 
-/// In write-ahead mode FULL syncs the log at each commit. The log is written back only when a round has ended: never
-/// while tasks are frozen and wait for a decision.
+/// In write-ahead mode FULL syncs the log at each commit. The log is written back when a round is opened and after one
+/// has ended, never with a decision: no task of that round is frozen yet, or any more. (Other groups may have theirs at
+/// that moment, and wait for it.)
 constexpr const char* kSettings =
     "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
     "PRAGMA wal_autocheckpoint = 0;";
