@@ -1,5 +1,6 @@
 #include "broker/journal_db.hpp"
 
+#include <spdlog/spdlog.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -285,16 +286,22 @@ Result<std::optional<JournalRound>> JournalDb::decided(const RoundId& round) {
 Result<std::vector<RoundSummary>> JournalDb::history(const GroupId& group, std::size_t limit) {
   if (problem_) return Failure(*problem_);
   std::vector<RoundSummary> rounds;
+  std::size_t unreadable = 0;
   Statement select(
       db_.get(),
       "SELECT status FROM rounds WHERE state IN (?1, ?4) AND (?2 = '' OR group_id = ?2) ORDER BY number DESC LIMIT ?3");
   select.number(1, kEnded).text(2, group.value).number(3, static_cast<std::int64_t>(limit)).number(4, kAborted);
   while (select.next()) {
-    auto message = decode(select.bytes_at(0), kOldestKeptVersion);
-    if (!message) return damaged(path_, "holds a round that can't be read");
-    rounds.push_back(summary_of(*message));
+    // One that can't be read is no reason to show none of the others.
+    const auto message = decode(select.bytes_at(0), kOldestKeptVersion);
+    if (!message || !std::holds_alternative<RoundStatus>(message->body)) ++unreadable;
+    else rounds.push_back(summary_of(*message));
   }
   if (!select.ok()) return failure("read");
+  if (unreadable > unreadable_) {
+    unreadable_ = unreadable;
+    spdlog::warn("journal {} holds {} rounds that can't be read; they are not listed", path_, unreadable);
+  }
   return rounds;
 }
 

@@ -52,6 +52,7 @@ class JournalDb : public Journal {
   std::unique_ptr<sqlite3, Close> db_;
   std::size_t kept_;
   std::optional<Error> problem_;
+  std::size_t unreadable_ = 0;  ///< rounds that history() has left out
 };
 
 }  // namespace lockstep::broker

@@ -7,6 +7,10 @@
 namespace lockstep::broker {
 namespace {
 
+/// What is kept of the notes that a member's agent sends: a status carries those of all members.
+constexpr std::size_t kMaxNotes = 64;
+constexpr std::size_t kMaxNote = 512;
+
 /// Between two attempts to take a decision back.
 constexpr milliseconds kTakeBackRetry{500};
 
@@ -182,7 +186,10 @@ void Round::on_ready(const MemberId& id, const Ready& ready, const PeerId& from,
 
 void Round::take_tables(Member& member, const Ready& ready) {
   const std::size_t place = index_.at(member.plan.id);
-  member.notes.insert(member.notes.end(), ready.notes.begin(), ready.notes.end());
+  for (const std::string& note : ready.notes) {
+    if (member.notes.size() == kMaxNotes) break;
+    member.notes.push_back(member.notes.size() + 1 < kMaxNotes ? note.substr(0, kMaxNote) : "and more");
+  }
   if (ready.phase == Phase::lock) {
     member.pod_addresses = ready.addresses;
     if (plan_.operation == Operation::dump)

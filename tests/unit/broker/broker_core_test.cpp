@@ -223,6 +223,22 @@ TEST(Status, TellsAgentsAndRoundsNewestFirst) {
   EXPECT_EQ(status.up_ms, 700);
 }
 
+TEST(Notes, OfAMemberAreKeptUpToALimit) {
+  Rig rig;
+  rig.everybody_says_hello(1);
+  (void)rig.open(plan(Operation::dump, 1));
+  for (std::size_t phase = 0; phase < 2; ++phase) {
+    (void)rig.arrive(1, phase);
+    Ready ready{phases_of(Operation::dump)[phase], true, {}, {}, {}};
+    ready.notes.assign(40, std::string(4'000, 'x'));
+    (void)rig.say(agent(1), 1, ready, 8);
+  }
+  const auto notes = rig.status().members.at(0).notes;
+  ASSERT_EQ(notes.size(), 64U);
+  EXPECT_EQ(notes.front(), std::string(512, 'x'));
+  EXPECT_EQ(notes.back(), "and more");
+}
+
 TEST(Publications, OfAStatusAreGathered) {
   Rig rig;
   rig.everybody_says_hello(2);

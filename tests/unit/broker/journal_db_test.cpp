@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "schemas/codec.hpp"
 #include "tests/unit/support/temp_dir.hpp"
 
 namespace lockstep::broker {
@@ -119,6 +120,27 @@ TEST_F(JournalDbTest, ForgetsNoCommittedRoundThatSomebodyMayBeInDoubtAbout) {
   EXPECT_FALSE(knows(committed)) << "nobody asks for it any more";
   for (std::size_t i = 0; i < 3 * kMostForDoubt; ++i) (void)add(RoundState::complete);
   EXPECT_FALSE(knows(later)) << "there is a limit all the same";
+}
+
+TEST_F(JournalDbTest, ListsTheOthersWhereOneRoundCanNotBeRead) {
+  const auto journal = open();
+  for (int i = 1; i <= 3; ++i) {
+    ASSERT_TRUE(journal->open(round(i)));
+    Message last_word = ended(round(i), RoundState::aborted);
+    if (i == 2) {
+      // More than anybody decodes.
+      auto& members = std::get<RoundStatus>(last_word.body).members;
+      members.resize(1);
+      members[0].notes.resize(2 * kMaxSockets);
+    }
+    ASSERT_TRUE(journal->end(last_word));
+  }
+  const auto rounds = journal->history({}, 10);
+  ASSERT_TRUE(rounds) << rounds.error().message();
+  ASSERT_EQ(rounds->size(), 2U);
+  EXPECT_EQ((*rounds)[0].id, RoundId("r3"));
+  EXPECT_EQ((*rounds)[1].id, RoundId("r1"));
+  EXPECT_FALSE(journal->find(RoundId("r2"))) << "it is not guessed at either";
 }
 
 TEST_F(JournalDbTest, DecidesOnlyWhatIsOpen) {
