@@ -622,12 +622,14 @@ std::optional<ConnectionBook::Objection> Round::connection_objection() {
   }
   if (phase_index_ != kCommit) return std::nullopt;
   differences_ = book_.differences();
-  return book_.objection_to(differences_);
+  auto objection = book_.objection_to(differences_);
+  // Here, not only with the tables: a status may be asked for while the decision can't be kept.
+  if (differences_.size() > kMaxDifferences) differences_.resize(kMaxDifferences);
+  return objection;
 }
 
 void Round::forget_tables() {
   book_.forget_tables();
-  if (differences_.size() > kMaxDifferences) differences_.resize(kMaxDifferences);
   for (Member& member : members_) {
     member.pod_addresses = {};
     // A restarted agent needs them, to know when the tasks of a killed member are gone.

@@ -149,6 +149,26 @@ TEST_P(JournalTest, WhatCanNotBeTakenBackEitherIsNotSpokenOf) {
   EXPECT_EQ(release_to(answer, agent(1))->verdict, Verdict::go) << "as the disk has it: nobody has heard otherwise";
 }
 
+TEST_P(JournalTest, AStatusHasOnlySoManyDifferencesWhileTheDecisionIsInDoubtToo) {
+  if (GetParam() == Operation::dump) return;
+  OpenRound warned = plan(GetParam(), 2);
+  warned.policy.revalidation = RevalidationPolicy::warn;
+  rig_.everybody_says_hello(2);
+  (void)rig_.open(warned);
+  rig_.walk(2, kCommitPhase);
+  journal_.unsynced = journal_.stuck = true;
+  SocketTable unexpected(2 * kMaxDifferences);
+  for (std::size_t i = 0; i < unexpected.size(); ++i) {
+    unexpected[i].local.port = unexpected[i].remote.port = static_cast<std::uint16_t>(i + 1);
+    unexpected[i].inode = i + 1;
+  }
+  for (const int number : {1, 2}) (void)rig_.arrive(number, kCommitPhase);
+  (void)rig_.ready(1, kCommitPhase);
+  (void)rig_.say(agent(2), 2, Ready{phases_of(GetParam())[kCommitPhase], true, {}, {}, unexpected}, 8);
+  EXPECT_EQ(rig_.status().state, RoundState::open);
+  EXPECT_EQ(rig_.status().differences.size(), kMaxDifferences);
+}
+
 TEST_P(JournalTest, WhatCanBeTakenBackLaterIsAbortedThen) {
   journal_.stuck = true;
   (void)fail_to_decide();
