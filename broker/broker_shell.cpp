@@ -212,7 +212,7 @@ void BrokerShell::read_keys_again() {
   if (!gone.empty() || gate_->keys() != before)
     spdlog::info("the allow-list has changed: {} keys are allowed", gate_->keys());
   if (gone.empty()) return;
-  core_.on_revoked(gone, Clock::now(), out_);
+  core_.on_revoked(gone, gate_->nodes(), Clock::now(), out_);
   perform();
   publisher_->cut_off();
 }

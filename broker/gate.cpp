@@ -68,6 +68,14 @@ std::vector<Identity> AllowList::gone_in(const AllowList& newer) const {
   return gone;
 }
 
+std::set<std::string> AllowList::nodes() const {
+  std::set<std::string> nodes;
+  for (const auto& [key, identity] : allowed_) {
+    if (identity.access == Access::agent) nodes.insert(identity.node);
+  }
+  return nodes;
+}
+
 Admission admit(const ZapQuestion& question, const AllowList& list, uid_t own_user, bool has_group) {
   if (question.domain == kNetworkDomain) {
     if (question.mechanism != "CURVE") return {false, {}, "a peer at " + question.address + " has no key"};

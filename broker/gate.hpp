@@ -11,6 +11,7 @@
 #include <array>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -46,6 +47,8 @@ class AllowList {
   [[nodiscard]] Identity find(const std::string& public_key) const;
   /// Those of this list that are not the same in `newer`.
   [[nodiscard]] std::vector<Identity> gone_in(const AllowList& newer) const;
+  /// Of its agents' keys.
+  [[nodiscard]] std::set<std::string> nodes() const;
   [[nodiscard]] std::size_t size() const { return allowed_.size(); }
 
  private:
@@ -70,6 +73,7 @@ class Gate {
   /// The broker's secret key; empty where there are no keys.
   [[nodiscard]] const std::string& secret_key() const { return secret_key_; }
   [[nodiscard]] std::size_t keys() const { return list_.size(); }
+  [[nodiscard]] std::set<std::string> nodes() const { return list_.nodes(); }
   /// What has been wrong with the list's files since the last call.
   [[nodiscard]] std::vector<std::string> take_complaints() { return std::exchange(complaints_, {}); }
 

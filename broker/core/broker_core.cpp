@@ -99,11 +99,13 @@ void BrokerCore::on_turned_away(const std::string& why, TimePoint now, Outbox& o
   refusals_.tell("turned away: " + why, now, out);
 }
 
-void BrokerCore::on_revoked(const std::vector<Identity>& revoked, TimePoint now, Outbox& out) {
+void BrokerCore::on_revoked(const std::vector<Identity>& revoked, const std::set<std::string>& nodes, TimePoint now,
+                            Outbox& out) {
   for (const Identity& who : revoked) {
     out.log(LogLevel::info, who.name + " counts no more");
     lose_peers(directory_.peers_of(who.id), "has lost its key", now, out);
   }
+  nodes_.keep_only(nodes);
 }
 
 void BrokerCore::on_malformed(const PeerId& from, const std::string& why, Outbox& out) {

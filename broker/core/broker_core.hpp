@@ -7,6 +7,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 #include <unordered_map>
 #include <vector>
 
@@ -54,8 +56,9 @@ class BrokerCore {
   void on_message(const PeerId& from, const Message& message, TimePoint now, Outbox& out, const Identity& who = {});
   /// Somebody was turned away before it could say a word.
   void on_turned_away(const std::string& why, TimePoint now, Outbox& out);
-  /// These identities count no more: what they have said stands, what they carry is lost.
-  void on_revoked(const std::vector<Identity>& revoked, TimePoint now, Outbox& out);
+  /// These identities count no more: what they have said stands, what they carry is lost. `nodes` still have an agent's
+  /// key.
+  void on_revoked(const std::vector<Identity>& revoked, const std::set<std::string>& nodes, TimePoint now, Outbox& out);
   /// A frame that could not be decoded.
   void on_malformed(const PeerId& from, const std::string& why, Outbox& out);
   /// ROUTER could not deliver: the peer is gone, or does not read.

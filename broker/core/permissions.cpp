@@ -72,6 +72,10 @@ std::optional<std::string> NodeBook::claim(const Identity& who, const std::strin
   return std::nullopt;
 }
 
+void NodeBook::keep_only(const std::set<std::string>& nodes) {
+  std::erase_if(boot_of_, [&](const auto& claim) { return !nodes.contains(claim.first); });
+}
+
 std::optional<std::string> NodeBook::speak_of(const Identity& who, const std::string& boot_id) const {
   if (who.access != Access::agent || boot_id.empty()) return std::nullopt;
   const auto own = boot_of_.find(who.node);

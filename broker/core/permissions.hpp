@@ -3,6 +3,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "common/key_entry.hpp"
@@ -47,6 +48,8 @@ class NodeBook {
  public:
   /// An agent says where it lives. Why it can't be, or nothing; then its node lives there from now on.
   [[nodiscard]] std::optional<std::string> claim(const Identity& who, const std::string& boot_id);
+  /// Only these nodes still have a key: what others have claimed is free again.
+  void keep_only(const std::set<std::string>& nodes);
   /// Why an agent can't speak about a pod of this boot, or nothing. An empty id is of no boot in particular.
   [[nodiscard]] std::optional<std::string> speak_of(const Identity& who, const std::string& boot_id) const;
 

@@ -172,13 +172,24 @@ TEST_F(Keyed, ARevokedKeyLosesWhatItCarries) {
                       .container = {},
                       .socket_inodes = {},
                       .record = {}});
-  core_.on_revoked({of_agent("a")}, now_, out_);
+  core_.on_revoked({of_agent("a")}, {}, now_, out_);
   const test::Actions actions{out_.take()};
   EXPECT_NE(actions.log().find("key key-a counts no more"), std::string::npos) << actions.log();
   const auto answers = say(PeerId("root"), {}, GetRound{}).sent_to(PeerId("root"));
   EXPECT_EQ(std::get<RoundStatus>(answers.back().body).state, RoundState::aborted);
   EXPECT_NE(refused(a_, stranger("P", "key-a (revoked)"), Heartbeat{}).find("allow-list"), std::string::npos);
   EXPECT_EQ(counters().forbidden, 1U);
+}
+
+TEST_F(Keyed, ARevokedKeysMachineCanBeClaimedByTheKeyThatNamesTheRightNode) {
+  EXPECT_EQ(refused(a_, of_agent("tpyo"), hello(Role::agent, "boot-1")), "taken");
+  EXPECT_EQ(refused(b_, of_agent("b"), hello(Role::agent, "boot-2")), "taken");
+  core_.on_revoked({of_agent("tpyo")}, {"tpyo", "b"}, now_, out_);
+  EXPECT_NE(refused(a_, of_agent("typo"), hello(Role::agent, "boot-1")).find("claimed"), std::string::npos)
+      << "its node has another key";
+  core_.on_revoked({of_agent("tpyo")}, {"b"}, now_, out_);
+  EXPECT_EQ(refused(a_, of_agent("typo"), hello(Role::agent, "boot-1")), "taken");
+  EXPECT_NE(refused(a_, of_agent("typo"), hello(Role::agent, "boot-2")).find("claimed"), std::string::npos);
 }
 
 TEST_F(Keyed, WhoIsTurnedAwayAgainAndAgainIsCountedAndToldOnce) {
