@@ -288,6 +288,7 @@ void BrokerCore::lose_peer(const PeerId& id, const std::string& why, TimePoint n
 template <class Use>
 void BrokerCore::with_member(const Sender& from, const Place& place, const Use& use) {
   Round* round = place.round;
+  if (!place.doubt.empty()) return answer_abort(from, place.doubt + "; name the group (LOCKSTEP_GROUP)");
   if (round == nullptr && from.message.round.empty()) return answer_abort(from, "no round is open for it");
   if (round == nullptr) {
     auto verdict = past_verdict(from.message.round);
@@ -314,7 +315,7 @@ void BrokerCore::on(const Sender& from, const HookEvent& event) {
   const bool is_first = phase_of(event.action) == Phase::prepare;
   if (knows_none && !event.in_doubt && answer_of_former(from, event)) return;
   Place place = place_of(from.message, &event);
-  if (place.round == nullptr && !place.doubt && knows_none && is_first) {
+  if (place.round == nullptr && place.doubt.empty() && knows_none && is_first) {
     const auto begun = begin_from_outside(from, event);
     if (!begun) return;
     place = *begun;
@@ -460,7 +461,7 @@ std::optional<BrokerCore::Place> BrokerCore::begin_from_outside(const Sender& fr
   const std::string by = " by " + std::string(to_string(event.action)) + " of member " + match.member.value;
   const auto round = open_own_round(match.group->group, plan, by, from.who, from.now, from.out);
   if (!round) return refused(round.error().detail);
-  return Place{*round, match.member, false};
+  return Place{*round, match.member};
 }
 
 Result<Round*> BrokerCore::open_own_round(const GroupId& group, const OpenRound& plan, const std::string& by,
@@ -521,7 +522,7 @@ void BrokerCore::open_gathered(std::vector<KeptEvent> set, const Identity& who, 
     if (!round) {
       answer_abort(from, round.error().detail);
     } else {
-      take_event(from, std::get<HookEvent>(kept.message.body), {*round, kept.message.member, false});
+      take_event(from, std::get<HookEvent>(kept.message.body), {*round, kept.message.member});
     }
   }
 }
@@ -682,7 +683,7 @@ BrokerCore::Place BrokerCore::place_of(const Message& message, const HookEvent* 
   };
   if (!message.round.empty()) {
     Round* round = find(message.round);
-    return round == nullptr ? Place() : Place{round, member_in(*round), false};
+    return round == nullptr ? Place() : Place{round, member_in(*round)};
   }
   const bool is_last = event == nullptr || event->action == HookAction::network_unlock;
   const auto fits = [&](const Round& live) {
@@ -695,10 +696,15 @@ BrokerCore::Place BrokerCore::place_of(const Message& message, const HookEvent* 
   Round* found = nullptr;
   for (Round* live : live_) {
     if (!fits(*live)) continue;
-    if (found != nullptr) return {nullptr, {}, true};  // two could be meant: never guess
+    if (found != nullptr) {  // never guess
+      return {nullptr,
+              {},
+              "it could be meant for round " + found->id().value + " of group " + found->group().value +
+                  ", or for round " + live->id().value + " of group " + live->group().value};
+    }
     found = live;
   }
-  return found == nullptr ? Place() : Place{found, member_in(*found), false};
+  return found == nullptr ? Place() : Place{found, member_in(*found)};
 }
 
 void BrokerCore::touched(Round& round, RoundState before, TimePoint now, Outbox& out) {

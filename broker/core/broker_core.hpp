@@ -80,8 +80,8 @@ class BrokerCore {
   /// What a message is about.
   struct Place {
     Round* round = nullptr;
-    MemberId member;     ///< may be none of the round's
-    bool doubt = false;  ///< no round, because two could be meant
+    MemberId member;      ///< may be none of the round's
+    std::string doubt{};  ///< no round, because these two could be meant
   };
 
   void on(const Sender& from, const Hello& hello);

@@ -120,6 +120,17 @@ TEST(AHookThatNobodyExpects, IsAnsweredAbort) {
   }
 }
 
+TEST(AHookWithoutARound, ThatTwoCouldBeMeantForHearsWhichTwo) {
+  Rig rig;
+  rig.everybody_says_hello(2);
+  (void)rig.open(plan(Operation::dump, 2));
+  (void)rig.say(kClient, Message{RoundId("r-2"), GroupId("bank"), {}, 3, plan(Operation::dump, 1)});
+  const std::string reason = only_answer<Release>(rig.say(agent(1), nameless("", member(1))), agent(1)).reason;
+  EXPECT_NE(reason.find("round r-1 of group shop, or for round r-2 of group bank"), std::string::npos) << reason;
+  EXPECT_NE(reason.find("LOCKSTEP_GROUP"), std::string::npos) << reason;
+  EXPECT_EQ(rig.say(agent(1), nameless("", member(1), GroupId("bank"))).lines().back(), "a1 < Order prepare m1");
+}
+
 TEST(AContainer, ThatFitsTwoMembersFitsNone) {
   Rig rig;
   rig.everybody_says_hello(2);
