@@ -487,6 +487,11 @@ void BrokerCore::gather(const Sender& from, const HookEvent& event) {
     if (live->plan().operation != operation_of(event.action)) continue;
     for (const MemberId& other : event.dependencies) {
       if (!live->has_member(other)) continue;
+      if (live->has_member(member)) {
+        return answer_abort(from, "round " + live->id().value +
+                                      ", which was decided before the broker was restarted, " +
+                                      "is still being finished, with this member; try again");
+      }
       // That one's CRIU is on its way without this one.
       return answer_abort(from, "member " + other.value + " is in round " + live->id().value + " already, where " +
                                     member.value + " is not; let each name the other as a dependency");

@@ -399,6 +399,22 @@ TEST_F(Gathered, NamesHaveToBeMutual) {
   EXPECT_EQ(newest().state, RoundState::open) << "the other one's round is not this one's to end";
 }
 
+TEST_F(Gathered, ARoundThatABrokerHasTakenOverIsFinishedFirst) {
+  MemoryJournal journal;
+  {
+    Rig first(journal);
+    first.everybody_says_hello(2);
+    (void)first.open(plan(Operation::dump, 2));
+    first.walk(2, 3);
+  }
+  Rig second(journal);
+  second.everybody_says_hello(2);
+  const std::string why = reason_for(second.say(agent(1), naming(HookAction::pre_dump, 1, {2}, 1000)), 1);
+  EXPECT_NE(why.find("round r-1"), std::string::npos) << why;
+  EXPECT_NE(why.find("is still being finished"), std::string::npos) << why;
+  EXPECT_NE(why.find("try again"), std::string::npos) << why;
+}
+
 TEST_F(Gathered, WhatLockstepKnowsByItselfGoesFirst) {
   rig_.core().set_standing_groups(shop());
   (void)rig_.say(agent(1), naming(HookAction::pre_dump, 1, {2}));
