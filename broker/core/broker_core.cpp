@@ -406,6 +406,11 @@ std::optional<std::string> BrokerCore::why_not_open(const GroupId& group, const 
 Result<Round*> BrokerCore::open_round(const RoundId& id, const GroupId& group, const OpenRound& plan,
                                       const std::string& by, TimePoint now, Outbox& out) {
   if (auto why = why_not_open(group, plan)) return fail(ErrorCode::refused, "open a round", std::move(*why));
+  return enter_round(id, group, plan, by, now, out);
+}
+
+Result<Round*> BrokerCore::enter_round(const RoundId& id, const GroupId& group, const OpenRound& plan,
+                                       const std::string& by, TimePoint now, Outbox& out) {
   const auto up = std::chrono::duration_cast<milliseconds>(now - started_).count();
   JournalRound begin{id, group, plan, started_unix_ms_ + up, false};
   if (auto kept = journal_.open(begin); !kept) {
@@ -471,10 +476,10 @@ Result<Round*> BrokerCore::open_own_round(const GroupId& group, const OpenRound&
                 "no round can be opened: hooks " + (who.name.empty() ? "" : "of " + who.name + " ") + "have opened " +
                     std::to_string(openings_.limit()) + " within a minute; try again later");
   }
+  if (auto why = why_not_open(group, plan)) return fail(ErrorCode::refused, "open a round", std::move(*why));
+  openings_.count(who.id, now);  // what the disk does not take has cost writes as well
   const RoundId id(settings_.own_rounds + "-" + std::to_string(++own_rounds_));
-  auto round = open_round(id, group, plan, by, now, out);
-  if (round) openings_.count(who.id, now);
-  return round;
+  return enter_round(id, group, plan, by, now, out);
 }
 
 void BrokerCore::gather(const Sender& from, const HookEvent& event) {

@@ -118,6 +118,9 @@ class BrokerCore {
   /// Opens a round, or tells why it can't be. `by`: who has, for the log.
   [[nodiscard]] Result<Round*> open_round(const RoundId& id, const GroupId& group, const OpenRound& plan,
                                           const std::string& by, TimePoint now, Outbox& out);
+  /// The same, where nothing speaks against it but the journal.
+  [[nodiscard]] Result<Round*> enter_round(const RoundId& id, const GroupId& group, const OpenRound& plan,
+                                           const std::string& by, TimePoint now, Outbox& out);
   [[nodiscard]] std::optional<std::string> why_not_open(const GroupId& group, const OpenRound& plan);
   /// Answers a hook that no round has: it fails.
   void answer_abort(const Sender& from, std::string reason);

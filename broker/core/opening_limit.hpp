@@ -16,7 +16,7 @@ class OpeningLimit {
   explicit OpeningLimit(std::size_t in_a_minute) : limit_(in_a_minute) {}
   /// `who` (an identity's id) has not opened as many within the last minute.
   [[nodiscard]] bool has_room(const std::string& who, TimePoint now);
-  /// It has opened one.
+  /// It opens one, or tries to: a journal that fails has been written to as well.
   void count(const std::string& who, TimePoint now) { opened_[who].push_back(now); }
   [[nodiscard]] std::size_t limit() const { return limit_; }
 

@@ -251,6 +251,38 @@ TEST_F(Outside, OneIdentityOpensOnlySoManyInAMinute) {
   EXPECT_EQ(rig.broker().counters.rounds_opened, 4U) << "a minute later it may again";
 }
 
+TEST_F(Outside, RoundsThatTheJournalDoesNotTakeCountAsWell) {
+  struct FullJournal : MemoryJournal {
+    Result<void> open(const JournalRound& /*round*/) override {
+      ++tried;
+      return fail(ErrorCode::system, "journal", "no space");
+    }
+    int tried = 0;
+  } journal;
+  Rig rig(journal, CoreSettings{.name = "broker-1", .own_rounds_in_a_minute = 2, .own_rounds = "hook-x"});
+  rig.core().set_standing_groups(shop());
+  rig.everybody_says_hello(3);
+  for (int i = 0; i < 4; ++i) {
+    const std::string why = reason_for(rig.say(agent(1), come(HookAction::pre_dump, 1, i)), 1);
+    EXPECT_NE(why.find(i < 2 ? "no space" : "within a minute"), std::string::npos) << why;
+  }
+  EXPECT_EQ(journal.tried, 2);
+}
+
+TEST_F(Outside, WhatIsRefusedBeforeTheJournalIsAskedDoesNotCount) {
+  Rig rig{CoreSettings{.name = "broker-1", .own_rounds_in_a_minute = 2, .own_rounds = "hook-x"}};
+  rig.core().set_standing_groups(shop());
+  rig.everybody_says_hello(3);
+  OpenRound other = test::plan(Operation::dump, 1);
+  other.members[0].id = MemberId("other");
+  (void)rig.say(kClient, Message{RoundId("r-7"), kGroup, {}, 3, other});
+  Message event = come(HookAction::pre_dump, 2);
+  for (int i = 0; i < 4; ++i) {
+    const std::string why = reason_for(rig.say(agent(2), event), 2);
+    EXPECT_NE(why.find("is still open"), std::string::npos) << why;
+  }
+}
+
 TEST_F(Outside, NoLaterHookOpensOne) {
   for (const HookAction action : {HookAction::network_lock, HookAction::post_dump, HookAction::network_unlock,
                                   HookAction::setup_namespaces, HookAction::post_restore}) {
