@@ -181,17 +181,23 @@ void BrokerCore::on(const Sender& from, const Hello& hello) {
       !directory_.forget_quietest_client()) {
     return refuse(from, "the broker knows " + std::to_string(settings_.max_peers) + " peers already");
   }
+  // What is kept of it: of pods, each once, and only an agent's; of rounds, none, which may be many.
+  Hello kept{hello.role, hello.name, hello.boot_id, {}, hello.role == Role::agent && hello.whole_node, {}, {}};
+  if (hello.role == Role::agent) {
+    const std::set<std::uint64_t> pods(hello.pods.begin(), hello.pods.end());
+    kept.pods.assign(pods.begin(), pods.end());
+  }
   // What it claims already is claimed anew, and so counted twice: near the limit that does no harm.
-  if (directory_.pods() + hello.pods.size() > settings_.max_pods) {
+  if (directory_.pods() + kept.pods.size() > settings_.max_pods) {
     return refuse(from, "agents claim more than " + std::to_string(settings_.max_pods) + " pods");
   }
   // An agent that comes back under another routing id was restarted: its former self will not be heard again.
   std::set<PeerId> former;
-  for (const std::uint64_t inode : hello.pods) {
+  for (const std::uint64_t inode : kept.pods) {
     const Peer* owner = directory_.owner_of(PodId{hello.boot_id, inode});
     if (owner != nullptr && !owner->hello.whole_node && owner->id != from.id) former.insert(owner->id);
   }
-  if (hello.whole_node) {
+  if (kept.whole_node) {
     const Peer* owner = directory_.owner_of(PodId{hello.boot_id, 0});
     if (owner != nullptr && owner->id != from.id) former.insert(owner->id);
   }
@@ -205,7 +211,7 @@ void BrokerCore::on(const Sender& from, const Hello& hello) {
       touched(*round, before, from.now, from.out);
     }
   }
-  directory_.enter(from.id, hello, from.now, from.who);
+  directory_.enter(from.id, kept, from.now, from.who);
   for (const RoundId& id : hello.found_rounds) {
     Round* round = find(id);
     // What a key's agent has found on its own node says nothing about rounds elsewhere.
@@ -216,7 +222,7 @@ void BrokerCore::on(const Sender& from, const Hello& hello) {
   }
   if (!known && hello.role != Role::client) {
     from.out.log(LogLevel::info, std::string(to_string(hello.role)) + " " + hello.name + " is here, with " +
-                                     (hello.whole_node ? "its whole node" : std::to_string(hello.pods.size()) + " pods"));
+                                     (kept.whole_node ? "its whole node" : std::to_string(kept.pods.size()) + " pods"));
   }
   answer(from, Welcome{settings_.name, static_cast<std::uint32_t>(settings_.heartbeat.count()),
                        static_cast<std::uint32_t>(settings_.silence.count()), published_});

@@ -285,6 +285,30 @@ TEST(Agents, CannotClaimMorePodsThanThereIsRoomFor) {
   (void)only_answer<Welcome>(rig.hello(agent(2), {Role::agent, "n", "boot-2", {1, 2}, false, {}}), agent(2));
 }
 
+TEST(Agents, ClaimAPodOnceHoweverOftenTheyNameIt) {
+  Rig rig({.name = "b", .max_pods = 3});
+  rig.everybody_says_hello(0);
+  (void)only_answer<Welcome>(rig.hello(agent(1), {Role::agent, "n", "boot-1", {2, 1, 2, 1, 2}, false, {}}), agent(1));
+  EXPECT_EQ(rig.broker().agents.at(0).pods, (std::vector<std::uint64_t>{1, 2}));
+}
+
+TEST(Agents, AloneOwnPods) {
+  for (const Role role : {Role::relay, Role::client}) {
+    Rig rig({.name = "b", .max_pods = 3});
+    rig.everybody_says_hello(0);
+    (void)rig.hello(agent(1), {Role::agent, "n", "boot-1", {1, 2, 3}, false, {}});
+    (void)rig.hello(agent(2), {Role::agent, "n", "boot-2", {}, true, {}});
+    (void)only_answer<Welcome>(rig.hello(PeerId("x"), {role, "x", "boot-1", {1, 2, 3, 4, 5}, false, {}}), PeerId("x"));
+    (void)only_answer<Welcome>(rig.hello(PeerId("y"), {role, "y", "boot-2", {}, true, {}}), PeerId("y"));
+    std::size_t agents = 0;
+    for (const AgentStatus& row : rig.broker().agents) {
+      agents += row.role == Role::agent ? 1 : 0;
+      EXPECT_EQ(row.pods.empty(), row.name != "n" || row.whole_node) << row.name;
+    }
+    EXPECT_EQ(agents, 2U) << "neither was taken for one that has been restarted";
+  }
+}
+
 TEST(Commands, ThatComeAndGoNeverShutAgentsOut) {
   Rig rig({.name = "b", .max_peers = 10});
   for (int i = 0; i < 50; ++i) {
