@@ -111,6 +111,11 @@ Result<void> Pods::renew(const PodId& id, milliseconds lease) {
   return (*pod)->lock->renew(lease);
 }
 
+bool Pods::renews_quickly(const PodId& pod) const {
+  const auto known = pods_.find(pod.netns_inode);
+  return known != pods_.end() && known->second.lock->backend() == "nftables";
+}
+
 Result<void> Pods::disarm(const PodId& id) {
   auto pod = find(id);
   if (!pod) return Failure(pod.error());

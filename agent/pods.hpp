@@ -37,6 +37,7 @@ class Pods : public PodNetwork {
   Result<void> prepare(const PodPlace& place) override;
   Result<void> arm(const PodId& pod, milliseconds lease, const RoundId& round) override;
   Result<void> renew(const PodId& pod, milliseconds lease) override;
+  [[nodiscard]] bool renews_quickly(const PodId& pod) const override;
   Result<void> disarm(const PodId& pod) override;
   Result<std::vector<InterfaceAddress>> addresses(const PodId& pod) override;
   Result<SocketTable> sockets(const PodId& pod, const std::vector<std::uint64_t>& inodes) override;

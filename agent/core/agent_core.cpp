@@ -318,8 +318,9 @@ void AgentCore::on_hook_event(HookId id, const Message& message, const HookEvent
 }
 
 void AgentCore::on_stored(Hook& hook, const Stored& stored, TimePoint now, Outbox& out) {
-  check_locks(now, out);  // the record may have taken long
   const Holder holder = holder_of(hook.event);
+  locks_.expect_vote(holder, now);
+  check_locks(now, out);  // somebody may have flushed the pod's rule set since, or the record has taken long
   if (const RoundView view = view_of(holder.round); !view.broken.empty()) {
     hook.step = HookStep::waiting;
     return say(holder, Ready{Phase::commit, false, view.broken, {}, {}}, out);

@@ -76,6 +76,11 @@ Result<void> LockBook::let_go_round(const RoundId& round) {
   return first;
 }
 
+void LockBook::expect_vote(const Holder& holder, TimePoint now) {
+  const auto pod = pod_of(holder);
+  if (pod && network_.renews_quickly(*pod)) locks_.at(*pod).next_renewal = now;
+}
+
 std::vector<Lapse> LockBook::on_time(TimePoint now) {
   std::vector<Lapse> lapsed;
   for (auto lock = locks_.begin(); lock != locks_.end();) {

@@ -39,6 +39,8 @@ class PodNetwork {
   /// `round` is what the lock tells of itself to people who find it.
   virtual Result<void> arm(const PodId& pod, milliseconds lease, const RoundId& round) = 0;
   virtual Result<void> renew(const PodId& pod, milliseconds lease) = 0;
+  /// A renewal takes microseconds, and tells whether the lock still stands: then one before each vote is worth it.
+  [[nodiscard]] virtual bool renews_quickly(const PodId& /*pod*/) const { return false; }
   virtual Result<void> disarm(const PodId& pod) = 0;
   virtual Result<std::vector<InterfaceAddress>> addresses(const PodId& pod) = 0;
   /// The sockets with these inodes.

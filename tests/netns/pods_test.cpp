@@ -52,6 +52,17 @@ TEST_P(PodsTest, AnIdlePodKeepsTheLockOfAnotherAgent) {
   EXPECT_TRUE(armed());
 }
 
+TEST_P(PodsTest, ARenewalFindsARuleSetThatWasFlushed) {
+  const bool quickly = GetParam() == LockBackend::nftables;
+  EXPECT_EQ(node_.renews_quickly(place_.pod), quickly);
+  EXPECT_FALSE(node_.renews_quickly(PodId{"boot", 1}));
+  if (!quickly) return;  // iptables' programs make their chains anew
+  must(node_.arm(place_.pod, seconds(60), RoundId("r1")));
+  must(node_.renew(place_.pod, seconds(60)));
+  pod_.run({"nft", "flush", "ruleset"});
+  EXPECT_EQ(node_.renew(place_.pod, seconds(60)).error().code, ErrorCode::not_found);
+}
+
 TEST_P(PodsTest, AnAgentThatEndsLeavesTheLockOfAnotherOne) {
   {
     Pods ending("boot", GetParam(), {}, this_process("ending"));

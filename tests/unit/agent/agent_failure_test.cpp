@@ -188,6 +188,21 @@ TEST(ALockThatSomebodyHasRemoved, IsNoticedWithTheNextRenewalAndNeverVotedFor) {
   EXPECT_EQ(rig.order(Phase::commit, 1).lines(), Lines{"broker < Ready commit no m1"});
 }
 
+TEST(ALockThatSomebodyHasRemoved, IsNoticedBeforeTheVoteWhereThatIsQuick) {
+  for (const bool quick : {true, false}) {
+    Rig rig;
+    rig.network.quick = quick;
+    (void)rig.join();
+    rig.lock(1);
+    (void)rig.hook(1, HookAction::post_dump, 1);
+    (void)rig.order(Phase::commit, 1);
+    rig.network.flushed = true;
+    EXPECT_EQ(rig.hook_says(1, {kRound, kGroup, member(1), 1, Stored{true, {}}}).lines(),
+              quick ? (Lines{"broker < Ready lock no m1", "broker < Ready commit no m1"})
+                    : Lines{"broker < Ready commit m1"});
+  }
+}
+
 TEST(ALockThatSomebodyHasRemoved, AfterTheCommitLeavesAnOpenPod) {
   Rig rig;
   (void)rig.join();

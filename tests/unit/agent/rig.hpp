@@ -27,6 +27,7 @@ class FakeNetwork : public PodNetwork {
     return call("arm", where, lease);
   }
   Result<void> renew(const PodId& where, milliseconds lease) override { return call("renew", where, lease); }
+  [[nodiscard]] bool renews_quickly(const PodId& /*where*/) const override { return quick; }
   Result<void> disarm(const PodId& where) override {
     locked.erase(where.netns_inode);
     return call("disarm", where, {});
@@ -61,6 +62,7 @@ class FakeNetwork : public PodNetwork {
   std::vector<std::string> calls;
   std::set<std::string> broken;
   bool gone = false;  ///< the pods are not there any more
+  bool quick = false;    ///< renewals take no time
   bool flushed = false;  ///< somebody has taken the locks away
   std::vector<NatEntry> nat;
   ClosedConnections closed;
