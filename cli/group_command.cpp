@@ -193,6 +193,8 @@ Result<AttemptEnd> run_round(Operation operation, BrokerClient& broker, const Ro
     prove(preflight, report);
     keep_images(preflight, report);
   }
+  // Before the images are on the disk, which may take long: the commands may have to let users in again.
+  driver.finish(report.outcome, to_string(verdict_of(report)));
   for (std::size_t i = 0; i < preflight.members.size(); ++i) {
     const ReadyMember& ready = preflight.members[i];
     MemberReport member{

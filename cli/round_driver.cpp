@@ -95,13 +95,24 @@ RoundOutcome RoundDriver::run() {
   if (commands_.begin(CommandMoment::prepare, {})) display_.note("running the members' commands (prepare)");
   run_commands();
   while (!finished()) turn();
-  RoundOutcome outcome{status_, runs_, elapsed(), signals_taken_ > 0, lost_};
-  finish_commands();
-  // What the commands at the end have come to stands in the newer one; they may have been interrupted, too.
-  outcome.status = status_;
+  finishing_ = true;
+  commands_.stop("ended with the round");
+  (void)commands_.take_reports();
+  hear_out();
+  display_.update(status_, elapsed());
+  return {status_, runs_, elapsed(), signals_taken_ > 0, lost_};
+}
+
+void RoundDriver::finish(RoundOutcome& outcome, std::string_view verdict) {
+  if (commands_.begin(CommandMoment::resume, {"LOCKSTEP_OUTCOME=" + std::string(verdict)})) {
+    display_.note("running the members' commands (resume)");
+  }
+  hear_out();
+  // What the commands at the end have come to stands in the newer one; they may have been interrupted, too. A word of
+  // the broker's that comes too late changes no verdict: all has been done by it already.
+  if (status_.state == outcome.status.state) outcome.status = status_;
   outcome.interrupted = signals_taken_ > 0;
   display_.update(status_, elapsed());
-  return outcome;
 }
 
 void RoundDriver::turn() {
@@ -136,14 +147,8 @@ void RoundDriver::run_commands() {
   next_repeat_ = Clock::now();  // a sign of life, before the first one ends
 }
 
-void RoundDriver::finish_commands() {
-  finishing_ = true;
-  commands_.stop("ended with the round");
-  (void)commands_.take_reports();
-  const bool committed = status_.state == RoundState::committed || status_.state == RoundState::complete;
-  const std::string outcome = status_.state == RoundState::aborted ? "aborted" : committed ? "committed" : "unknown";
-  if (commands_.begin(CommandMoment::resume, {"LOCKSTEP_OUTCOME=" + outcome}))
-    display_.note("running the members' commands (resume)");
+/// Until the broker has answered all that was told, and commands have ended.
+void RoundDriver::hear_out() {
   const int signals = signals_taken_;
   std::optional<TimePoint> end;
   while (commands_.any_process() || !unanswered_.empty()) {

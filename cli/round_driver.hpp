@@ -11,11 +11,12 @@
 ///   - the members' own commands end with their timeouts, and with the round.
 ///
 ///   commands (prepare) -> CRIUs -> commands (frozen), when the broker says that all are dumped -> round over, CRIUs
-///   ended -> commands (resume), whatever has become of the round
+///   ended; finish() -> commands (resume), whatever has become of the round
 #pragma once
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/broker_client.hpp"
@@ -80,12 +81,15 @@ class RoundDriver {
   void give_up(const std::string& reason);
   /// Runs commands and CRIUs of an opened round and sees it to its end.
   [[nodiscard]] RoundOutcome run();
+  /// After run(), when it is known what the checkpoint is worth and the images are where the user wants them: runs the
+  /// commands at the end, which are told `verdict`. Adds to the outcome what they have come to.
+  void finish(RoundOutcome& outcome, std::string_view verdict);
 
  private:
   void turn();
   void start_all();
   void run_commands();
-  void finish_commands();
+  void hear_out();
   void wait_for_event();
   void take_messages();
   void take_status(const Message& message);

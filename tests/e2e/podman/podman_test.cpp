@@ -103,6 +103,22 @@ TEST_F(PodmanTest, ExportedToArchivesAndRestoredFromThem) {
   EXPECT_THAT(shop.finish(), IsEmpty());
 }
 
+TEST_F(PodmanTest, CommandsAtTheEndFindTheNewExport) {
+  const Shop shop({{"server", 0, "server.tar.gz"}, {"client0", 1, "client0.tar.gz"}});
+  const std::string group = shop.write_group();
+  std::string text = read_file(group);
+  const std::string member = "container: server,";
+  const std::string dir = shop.dir().string() + "/";
+  text.replace(text.find(member), member.size(),
+               member + " commands: [{after: resume, run: \"cp " + dir + "server.tar.gz " + dir +
+                   "sent; echo $LOCKSTEP_OUTCOME > " + dir + "said\"}],");
+  write_file(group, text);
+  ASSERT_NO_FATAL_FAILURE(checkpoint(shop, group));
+  EXPECT_EQ(read_file(shop.dir() / "said"), "committed\n");
+  EXPECT_FALSE(read_file(shop.dir() / "sent").empty());
+  EXPECT_EQ(read_file(shop.dir() / "sent"), read_file(shop.dir() / "server.tar.gz"));
+}
+
 TEST_F(PodmanTest, ExportedToFoldersWhichTheNextCheckpointReplaces) {
   const Shop shop({{"server", 0, "saved/server"}, {"client0", 1, "saved/client0/"}});
   const std::string group = shop.write_group();

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "cli/report.hpp"
 #include "common/signals.hpp"
 #include "tests/unit/cli/fake_broker.hpp"
 #include "tests/unit/support/temp_dir.hpp"
@@ -49,12 +50,15 @@ class RoundDriverTest : public testing::Test {
     }
   }
 
-  RoundOutcome run() {
+  /// `verdict`: what has been found out about the images; otherwise the outcome tells.
+  RoundOutcome run(std::optional<RoundVerdict> verdict = {}) {
     EXPECT_TRUE(client_.hello());
     RoundDriver driver(client_, plan_, display_, signals_, patience_);
     const auto opened = driver.open();
     EXPECT_TRUE(opened);
-    return driver.run();
+    auto outcome = driver.run();
+    driver.finish(outcome, to_string(verdict.value_or(verdict_of(outcome))));
+    return outcome;
   }
 
   template <class T>
@@ -267,6 +271,15 @@ TEST_F(RoundDriverTest, RunsCommandsBeforeCriuWhileAllStandStillAndAfterTheEnd) 
   EXPECT_EQ(outcome.status.state, RoundState::complete);
   EXPECT_EQ(test::read_file(said), "prepare\ncriu\nfrozen\nresume committed\n");
   EXPECT_EQ(outcome.status.members[0].commands.size(), 3U);
+}
+
+TEST_F(RoundDriverTest, TellsTheLastCommandsWhatTheCheckpointIsWorth) {
+  add("a", "exit 0");
+  own("a", CommandMoment::resume, "echo $LOCKSTEP_OUTCOME > " + folder_ / "said");
+  const auto outcome = run(RoundVerdict::failed);
+  EXPECT_EQ(outcome.status.state, RoundState::complete);
+  EXPECT_EQ(test::read_file(folder_ / "said"), "failed\n");
+  EXPECT_EQ(outcome.status.members[0].commands.size(), 1U);
 }
 
 TEST_F(RoundDriverTest, StartsNoCriuWhenACommandBeforeItFails) {
