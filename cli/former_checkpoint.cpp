@@ -57,7 +57,7 @@ Result<std::vector<std::string>> files_aside(const ReadyMember& ready, const std
     found.push_back(path);
   }
   if (error) return fail(ErrorCode::system, "list " + folder, error.message());
-  std::ranges::partition(found, [&](const std::string& path) { return path == own.front(); });
+  std::partition(found.begin(), found.end(), [&](const std::string& path) { return path == own.front(); });
   return found;
 }
 

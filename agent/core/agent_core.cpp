@@ -1,7 +1,6 @@
 #include "agent/core/agent_core.hpp"
 
 #include <algorithm>
-#include <ranges>
 #include <type_traits>
 #include <utility>
 
@@ -342,7 +341,8 @@ void AgentCore::on_hook_closed(HookId id, TimePoint /*now*/, Outbox& out) {
 }
 
 bool AgentCore::is_replaced(const Hook& hook) const {
-  return std::ranges::any_of(hooks_ | std::views::values, [&](const Hook& other) {
+  return std::ranges::any_of(hooks_, [&](const auto& entry) {
+    const Hook& other = entry.second;
     return other.event.sequence > hook.event.sequence && other.action == hook.action && !hook.event.member.empty() &&
            other.event.member == hook.event.member && other.event.group == hook.event.group &&
            other.event.round == hook.event.round;
