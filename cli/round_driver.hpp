@@ -40,8 +40,7 @@ struct RoundPlan {
 /// How long the driver waits; tests wait less.
 struct RoundPatience {
   milliseconds answer{kAnswerLimit};      ///< for the broker's word
-  milliseconds criu_after_round{
-      30'000};  ///< for a CRIU whose round is over; one that dumps has its commit deadline as well
+  milliseconds criu_after_round{30'000};  ///< for a CRIU whose round is over; in its dump: see dumps_until()
   milliseconds criu_after_term{5'000};    ///< for a CRIU that has got a SIGTERM
   milliseconds remote_unheard{2'000};     ///< for the answer to a request, when no hook has told that it was heard
   milliseconds archive{0};                ///< beyond criu_after_round, in a committed round: archives are packed then
