@@ -1,6 +1,7 @@
 #include "broker/core/connection_book.hpp"
 
 #include <algorithm>
+#include <map>
 #include <unordered_map>
 #include <utility>
 
@@ -139,14 +140,16 @@ std::vector<ConnectionDifference> ConnectionBook::differences() const {
 
 std::optional<ConnectionBook::Objection> ConnectionBook::objection_to(
     const std::vector<ConnectionDifference>& differences) const {
+  std::map<MemberId, std::size_t> strict;  // each socket of a large group may differ
+  for (std::size_t at = 0; at < members_.size(); ++at) {
+    if (members_[at].policy.revalidation == RevalidationPolicy::strict) strict.emplace(members_[at].id, at);
+  }
   for (const ConnectionDifference& difference : differences) {
-    for (std::size_t at = 0; at < members_.size(); ++at) {
-      if (members_[at].id != difference.member || members_[at].policy.revalidation != RevalidationPolicy::strict)
-        continue;
-      const std::string more =
-          differences.size() > 1 ? " (and " + std::to_string(differences.size() - 1) + " more differences)" : "";
-      return Objection{at, "not as it was saved: " + difference_text(difference) + more};
-    }
+    const auto found = strict.find(difference.member);
+    if (found == strict.end()) continue;
+    const std::string more =
+        differences.size() > 1 ? " (and " + std::to_string(differences.size() - 1) + " more differences)" : "";
+    return Objection{found->second, "not as it was saved: " + difference_text(difference) + more};
   }
   return std::nullopt;
 }
