@@ -51,7 +51,7 @@ Result<std::string> saved_filter_table(const Fd& netns, const IptablesPrograms& 
 }
 
 Result<void> restore_rules(const Fd& netns, const IptablesPrograms& programs, const std::string& script) {
-  auto output = run_program(netns, {programs.restore, "--noflush", "-w"}, script);
+  auto output = run_program(netns, {programs.restore, "--noflush", "-w", "1"}, script);
   if (!output) return Failure(output.error());
   return {};
 }
