@@ -32,7 +32,8 @@ class AgentShell {
   /// Connects, prepares the own pod (scope self), and listens for hooks. `stop` is readable when the agent shall end
   /// (common/signals.hpp); `hook` is the one connection of a relay, else empty.
   [[nodiscard]] static Result<std::unique_ptr<AgentShell>> create(const AgentConfig& config, Fd stop, Fd hook);
-  /// Serves until `stop`; a relay until its hook has gone. Leaves no lock behind.
+  /// Serves until `stop`; a relay until its hook has gone. Leaves no lock behind but those that only a lease may end: of
+  /// what is undecided, or not gone yet (AgentCore::shut_down()).
   void run();
 
  private:
