@@ -1,17 +1,15 @@
 #include "cli/connections_command.hpp"
 
-#include <signal.h>
-
 #include <cstdio>
 #include <filesystem>
 
 #include "cli/connection_graph.hpp"
+#include "cli/criu_process.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/group_file.hpp"
 #include "cli/images_archive.hpp"
 #include "cli/member_driver.hpp"
 #include "cli/report_json.hpp"
-#include "common/signals.hpp"
 
 namespace lockstep::cli {
 namespace {
@@ -42,8 +40,7 @@ Result<ConnectionGraph> graph_of(const std::vector<std::string>& sources) {
 }  // namespace
 
 int run_connections_command(const ConnectionsOptions& options) {
-  // What is started and unpacked is ended and removed before this program goes.
-  const auto held = open_signal_fd({SIGINT, SIGTERM, SIGHUP});
+  const auto held = hold_ending_signals();
   const auto graph = graph_of(options.sources);
   if (!graph) {
     std::fprintf(stderr, "lockstep: %s\n", graph.error().message().c_str());

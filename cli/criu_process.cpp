@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "cli/files.hpp"
+#include "common/signals.hpp"
 
 namespace lockstep::cli {
 namespace {
@@ -97,14 +98,16 @@ Result<pid_t> spawn(const std::vector<std::string>& argv, const std::vector<std:
 
 Fd open_pidfd(pid_t pid) { return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
 
-/// The signals by which people end programs, as far as this thread has blocked them. They are only looked at: whoever
-/// has blocked them finds them afterwards.
+/// By which people end programs.
+constexpr std::initializer_list<int> kEndingSignals{SIGINT, SIGTERM, SIGHUP};
+
+/// Those of them that this thread has blocked. They are only looked at: whoever has blocked them finds them afterwards.
 Fd blocked_signals() {
   sigset_t blocked;
   sigset_t asked;
   sigemptyset(&asked);
   if (::pthread_sigmask(SIG_BLOCK, nullptr, &blocked) != 0) return {};
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+  for (const int signal : kEndingSignals) {
     if (sigismember(&blocked, signal) == 1) sigaddset(&asked, signal);
   }
   return Fd(::signalfd(-1, &asked, SFD_CLOEXEC));
@@ -150,6 +153,8 @@ std::optional<ProcessExit> CriuProcess::poll() {
 void CriuProcess::signal_group(int signal) const {
   if (pid_ != 0 && !exit_) ::kill(-pid_, signal);
 }
+
+Result<Fd> hold_ending_signals() { return open_signal_fd(kEndingSignals); }
 
 Result<Printed> run_program(const std::vector<std::string>& argv, milliseconds limit) {
   constexpr std::size_t kLongest = std::size_t{1} << 20;

@@ -54,9 +54,13 @@ struct Printed {
   ProcessExit exit;
   std::string output;  ///< stdout and stderr, at most 1 MiB
 };
+/// Blocks SIGINT, SIGTERM and SIGHUP (open_signal_fd()), so that what is started and unpacked is ended and removed before
+/// this program goes.
+[[nodiscard]] Result<Fd> hold_ending_signals();
+
 /// Runs a program to its end, for at most `limit`; then it is killed and the result is a timeout.
 ///
-/// Where SIGINT, SIGTERM and SIGHUP are blocked (open_signal_fd()), they end it as well: refused. They stay pending.
+/// Where SIGINT, SIGTERM and SIGHUP are blocked (hold_ending_signals()), they end it as well: refused. They stay pending.
 [[nodiscard]] Result<Printed> run_program(const std::vector<std::string>& argv, milliseconds limit);
 
 }  // namespace lockstep::cli

@@ -257,7 +257,7 @@ Result<Report> run_command(Operation operation, GroupOptions options) {
   if (!key) return Failure(key.error());
   // Ctrl-C is an event: an interrupted round is aborted in order, instead of leaving its CRIUs alone, and temporary
   // folders behind.
-  const auto signals = open_signal_fd({SIGINT, SIGTERM, SIGHUP});  // before libzmq's threads
+  const auto signals = hold_ending_signals();  // before libzmq's threads
   ::signal(SIGPIPE, SIG_IGN);  // that nobody reads what this says any more must not end it in mid-round
   if (!signals) return Failure(signals.error());
   const auto preflight = preflight_of(operation, *group, options.preflight);

@@ -1,16 +1,14 @@
 #include "cli/preflight_command.hpp"
 
-#include <signal.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <memory>
 
+#include "cli/criu_process.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/report_json.hpp"
 #include "cli/text_table.hpp"
 #include "cli/tree_check.hpp"
-#include "common/signals.hpp"
 
 namespace lockstep::cli {
 namespace {
@@ -53,8 +51,7 @@ std::string preflight_text(const Preflight& preflight) {
 }
 
 int run_preflight_command(const PreflightOptions& options) {
-  // What is started and unpacked is ended and removed before this program goes.
-  const auto held = open_signal_fd({SIGINT, SIGTERM, SIGHUP});
+  const auto held = hold_ending_signals();
   const auto examined = look(options.file);
   if (!examined) {
     const ExitCode code = exit_code_of(examined.error());

@@ -1,15 +1,13 @@
 #include "cli/verify_command.hpp"
 
-#include <signal.h>
-
 #include <cstdio>
 
+#include "cli/criu_process.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/images_archive.hpp"
 #include "cli/report_json.hpp"
 #include "cli/verify_images.hpp"
 #include "cli/verify_report.hpp"
-#include "common/signals.hpp"
 
 namespace lockstep::cli {
 
@@ -40,8 +38,7 @@ Result<CutSummary> verify(const std::vector<std::string>& images) {
 }  // namespace
 
 int run_verify_command(const VerifyOptions& options) {
-  // What is started and unpacked is ended and removed before this program goes.
-  const auto held = open_signal_fd({SIGINT, SIGTERM, SIGHUP});
+  const auto held = hold_ending_signals();
   const auto summary = verify(options.images);
   if (!summary) {
     std::fprintf(stderr, "lockstep: %s\n", summary.error().message().c_str());

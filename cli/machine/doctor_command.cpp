@@ -1,15 +1,13 @@
 #include "cli/machine/doctor_command.hpp"
 
-#include <signal.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "cli/criu_process.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/machine/machine_checks.hpp"
-#include "common/signals.hpp"
 
 namespace lockstep::cli {
 
@@ -57,8 +55,7 @@ std::string doctor_json(const std::vector<Check>& checks) {
 }
 
 int run_doctor_command(const DoctorOptions& options) {
-  // What is started and unpacked is ended and removed before this program goes.
-  const auto held = open_signal_fd({SIGINT, SIGTERM, SIGHUP});
+  const auto held = hold_ending_signals();
   const std::vector<Check> checks = examine(options);
   std::fputs((options.json ? doctor_json(checks) : doctor_text(checks)).c_str(), stdout);
   return is_healthy(checks) ? kDone : kFailed;
